@@ -1,0 +1,28 @@
+# demo · test · bench · check · tools: thin, each a line or two. All of it works on a fresh clone.
+CLOCK := scripts/with-clock.sh
+LOGS := target/logs
+MAESTRO := target/release/maestro
+
+.PHONY: demo test bench check tools build
+
+demo: tools build
+	@$(MAESTRO) demo
+
+test: tools
+	@$(CLOCK) "building the tests" $(LOGS)/build-tests.log cargo test --workspace --locked --no-run
+	@$(CLOCK) "running the tests" $(LOGS)/test.log cargo test --workspace --locked --no-fail-fast
+
+bench: tools build
+	@$(MAESTRO) bench
+
+check:
+	@$(CLOCK) "checking the format" $(LOGS)/fmt.log cargo fmt --all --check
+	@$(CLOCK) "checking the lints" $(LOGS)/clippy.log cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(CLOCK) "checking the house" $(LOGS)/tidy.log cargo xtask tidy
+	@$(CLOCK) "checking the schemas" $(LOGS)/schemas.log cargo xtask schemas --check
+
+tools:
+	@scripts/get-tools.sh
+
+build:
+	@$(CLOCK) "building maestro" $(LOGS)/build.log cargo build --release --locked --bin maestro

@@ -1,0 +1,20 @@
+//! The API over HTTP: one method for each request, one file for each resource.
+//!
+//! Called by the commands, through [`crate::target`]. What must stay true: every answer has a
+//! size that it may not pass and every request a time, but for streams, whose reader decides;
+//! a server's bytes are checked before they are believed.
+
+pub mod address;
+pub mod artifacts;
+pub mod error;
+pub mod events;
+pub mod logs;
+pub mod objects;
+pub mod plans;
+pub mod pools;
+pub mod request;
+pub mod runs;
+pub mod sse;
+
+pub use error::Error;
+pub use request::Client;

@@ -1,0 +1,17 @@
+//! The commands, one file for each: its arguments, its examples, and what it does.
+
+pub mod artifacts;
+pub mod bench;
+pub mod completions;
+pub mod coordinator;
+pub mod demo;
+pub mod doctor;
+pub mod init;
+pub mod logs;
+pub mod plan;
+pub mod pools;
+pub mod run;
+pub mod runs;
+pub mod up;
+pub mod validate;
+pub mod worker;

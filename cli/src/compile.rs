@@ -1,0 +1,197 @@
+//! A pipeline file made a plan on this machine, by the same compiler that the server has.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use maestro_build::BuildPool;
+use maestro_build::settings::Settings;
+use maestro_engine::pipeline::{Diagnostic, Diagnostics};
+use maestro_engine::plan::sources::{Git, Sources};
+use maestro_engine::plan::{Compiled, Request, compile};
+use maestro_kit::action::Handler as _;
+use maestro_schemas::api::plans::Catalogue;
+use serde_json::Value;
+
+use crate::commands::runs::name::pair;
+use crate::error::Error;
+use crate::source::git;
+use crate::source::snapshot::Snapshot;
+use crate::view::clean::{clean, cut};
+
+/// A pipeline's text is no longer.
+const TEXT_BYTES_MAX: u64 = 4 << 20;
+/// So much of a line is shown.
+const EXCERPT: usize = 100;
+
+/// Which pipeline, and what for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PipelineArgs {
+    /// The pipeline's file; its directory is what the steps' workspaces begin with.
+    #[arg(long, short, value_name = "FILE", default_value = "maestro.yaml")]
+    pub pipeline: PathBuf,
+    /// A value for an input of the pipeline; may be given several times.
+    #[arg(long = "input", short, value_name = "K=V", value_parser = pair)]
+    pub inputs: Vec<(String, String)>,
+}
+
+impl PipelineArgs {
+    /// The inputs as the compiler takes them: it reads texts by the inputs' types.
+    pub fn values(&self) -> BTreeMap<String, Value> {
+        self.inputs.iter().map(|(name, text)| (name.clone(), Value::String(text.clone()))).collect()
+    }
+}
+
+/// A pipeline's file and all that it can name.
+#[derive(Debug)]
+pub struct Project {
+    file: String,
+    text: String,
+    /// The directory's files.
+    pub snapshot: Snapshot,
+    git: Option<Git>,
+}
+
+/// What is wrong with a pipeline.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The file.
+    pub file: String,
+    /// Each fault.
+    pub diagnostics: Vec<Diagnostic>,
+    text: String,
+}
+
+impl Project {
+    /// Reads the file, the directory that it lies in, and what git says of it.
+    pub fn read(pipeline: &Path) -> Result<Self, Error> {
+        let text = read_text(pipeline)?;
+        let root = match pipeline.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let snapshot = Snapshot::take(root)?;
+        Ok(Self { file: pipeline.display().to_string(), text, git: git::facts(root)?, snapshot })
+    }
+
+    /// Compiles it against a catalogue.
+    pub fn compile(
+        &self,
+        inputs: &BTreeMap<String, Value>,
+        catalogue: &Catalogue,
+    ) -> Result<Compiled, Error> {
+        let sources = Sources {
+            files: &self.snapshot,
+            tree: Some(&self.snapshot.tree),
+            git: self.git.as_ref(),
+        };
+        compile(Request { file: &self.file, text: &self.text, inputs, sources, catalogue }).map_err(
+            |Diagnostics(diagnostics)| {
+                Error::Pipeline(Rejected {
+                    file: self.file.clone(),
+                    diagnostics,
+                    text: self.text.clone(),
+                })
+            },
+        )
+    }
+}
+
+/// What the pools in this binary serve: for a compilation that no server can be asked about.
+pub fn built_in() -> Catalogue {
+    let actions = BuildPool::new(Settings::from_variables([])).actions().into_iter();
+    Catalogue { actions: actions.map(|action| (action.name.clone(), action)).collect() }
+}
+
+fn read_text(path: &Path) -> Result<String, Error> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NotFound {
+                what: format!("the pipeline {}", path.display()),
+                hint: Some(
+                    "begin one with `maestro init`, or name another with --pipeline".to_owned(),
+                ),
+            });
+        }
+        Ok(meta) if meta.len() > TEXT_BYTES_MAX => {
+            let message = format!(
+                "{} has {} bytes; a pipeline has at most {TEXT_BYTES_MAX}",
+                path.display(),
+                meta.len()
+            );
+            return Err(Error::Usage { message, hint: None });
+        }
+        _ => {}
+    }
+    std::fs::read_to_string(path).map_err(Error::file("read", path))
+}
+
+impl Rejected {
+    /// Each fault with the line that it stands in.
+    pub fn render(&self) -> String {
+        let faults = self.diagnostics.iter().map(|fault| self.fault(fault));
+        faults.collect::<Vec<_>>().join("\n")
+    }
+
+    fn fault(&self, fault: &Diagnostic) -> String {
+        let mut lines = vec![format!(
+            "{}:{}:{}: {} {}",
+            fault.file, fault.line, fault.column, fault.code, fault.message
+        )];
+        lines.extend(self.excerpt(fault));
+        let more = [("found", &fault.found), ("expected", &fault.expected), ("hint", &fault.hint)];
+        for (label, text) in more {
+            lines.extend(text.iter().map(|text| format!("  {label}: {text}")));
+        }
+        lines.join("\n")
+    }
+
+    fn excerpt(&self, fault: &Diagnostic) -> Option<String> {
+        let number = usize::try_from(fault.line).ok()?.checked_sub(1)?;
+        let line = self.text.lines().nth(number).filter(|_| fault.file == self.file)?;
+        let column = usize::try_from(fault.column).ok()?.saturating_sub(1).min(EXCERPT);
+        let (gutter, line) = (fault.line.to_string(), cut(&clean(line), EXCERPT));
+        let blank = " ".repeat(gutter.len());
+        Some(format!("  {gutter} | {line}\n  {blank} | {}^", " ".repeat(column)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(text: &str) -> (tempfile::TempDir, Project) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("maestro.yaml");
+        std::fs::write(&path, text).unwrap();
+        let project = Project::read(&path).unwrap();
+        (dir, project)
+    }
+
+    #[test]
+    fn every_template_compiles_with_what_this_binary_serves() {
+        use clap::ValueEnum as _;
+        for template in crate::commands::init::Template::value_variants() {
+            let (_dir, project) = project(template.text());
+            let compiled =
+                project.compile(&BTreeMap::new(), &built_in()).map_err(|error| error.render());
+            let compiled = compiled.unwrap();
+            assert!(
+                compiled.plan.unresolved.is_empty(),
+                "{template:?}: {:?}",
+                compiled.plan.unresolved
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_shows_the_line_that_it_stands_in() {
+        let (_dir, project) = project("name: x\nstages:\n  - name: a\n    stpes: []\n");
+        let Err(Error::Pipeline(rejected)) = project.compile(&BTreeMap::new(), &built_in()) else {
+            panic!("it compiles");
+        };
+        let text = rejected.render();
+        assert!(text.contains(":4:5: MAE-1"), "{text}");
+        assert!(text.contains("  4 |     stpes: []\n    |     ^"), "{text}");
+        assert!(text.contains("did you mean \"steps\"?"), "{text}");
+    }
+}

@@ -1,0 +1,47 @@
+//! What the story has shown, for `--json`.
+
+use maestro_schemas::id::RunId;
+use serde::Serialize;
+
+use super::accident::Report;
+
+/// All of it, in the order of the acts.
+#[derive(Debug, Default, Serialize)]
+pub struct Facts {
+    /// The build.
+    pub build: Option<Build>,
+    /// What was killed in its middle, and how it went on.
+    pub accident: Option<Report>,
+    /// The build with one file changed.
+    pub again: Option<Again>,
+    /// The run that failed on purpose, and its step.
+    pub failed: Option<(RunId, String)>,
+    /// Processes that were left at the end.
+    pub left_running: usize,
+}
+
+/// The build's end.
+#[derive(Debug, Serialize)]
+pub struct Build {
+    /// The run.
+    pub run: RunId,
+    /// How many of the project's own tests passed.
+    pub tests: u64,
+    /// What its attempts took together, in milliseconds.
+    pub work_ms: u64,
+    /// From submission to end, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What one changed file cost.
+#[derive(Debug, Serialize)]
+pub struct Again {
+    /// The run.
+    pub run: RunId,
+    /// How many steps' results were reused.
+    pub reused: usize,
+    /// The steps that ran.
+    pub ran: Vec<String>,
+    /// The inputs that differed.
+    pub changed: Vec<String>,
+}

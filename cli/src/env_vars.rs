@@ -1,0 +1,55 @@
+//! Every environment variable that `maestro` reads, and nothing else reads one by its name.
+
+/// The server's address, as `https://maestro.example.org`. `--server` goes before it.
+pub const SERVER: &str = "MAESTRO_SERVER";
+
+/// The API token that goes with [`SERVER`]. There is no flag for it: a flag shows in process lists.
+pub const TOKEN: &str = "MAESTRO_TOKEN";
+
+/// The project, `default` where it is not set. `--project` goes before it.
+pub const PROJECT: &str = "MAESTRO_PROJECT";
+
+/// Any value but the empty one turns colours off: <https://no-color.org>.
+pub const NO_COLOR: &str = "NO_COLOR";
+
+/// The bus' address for a coordinator or worker, as `nats://127.0.0.1:4222`.
+pub const NATS_URL: &str = "MAESTRO_NATS_URL";
+
+/// The bus' user; without it, the user name of the role is taken (`coordinator`, `api`,
+/// `worker-<pool>`).
+pub const NATS_USER: &str = "MAESTRO_NATS_USER";
+
+/// The password of [`NATS_USER`]. There is no flag for it: a flag shows in process lists.
+pub const NATS_PASSWORD: &str = "MAESTRO_NATS_PASSWORD";
+
+/// The password of the bus' user `api`, for a coordinator that serves the API as well.
+pub const API_NATS_PASSWORD: &str = "MAESTRO_API_NATS_PASSWORD";
+
+/// The database of a coordinator, as `postgres://user:password@host/database`.
+pub const DATABASE_URL: &str = "MAESTRO_DATABASE_URL";
+
+/// Where a coordinator serves the API, as `127.0.0.1:8080`.
+pub const LISTEN: &str = "MAESTRO_LISTEN";
+
+/// A secret that a coordinator makes known as the token of an admin of every project, so that a
+/// new cluster can be used at all.
+pub const ADMIN_TOKEN: &str = "MAESTRO_ADMIN_TOKEN";
+
+/// Where artifacts are kept: a directory, or `s3://bucket/prefix` in a build with S3.
+pub const STORE: &str = "MAESTRO_STORE";
+
+/// The name of a coordinator or worker; a coordinator that comes back under its name takes its
+/// shards back at once.
+pub const NAME: &str = "MAESTRO_NAME";
+
+/// What is logged, in the form of `tracing`'s directives, as `info` or `maestro_server=debug`.
+pub const LOG: &str = "MAESTRO_LOG";
+
+/// The program nats-server of a local stack: this one or none.
+pub const NATS_SERVER: &str = "MAESTRO_NATS_SERVER";
+
+/// The directory of Postgres' programs for a local stack: this one or none.
+pub const POSTGRES_BIN: &str = "MAESTRO_POSTGRES_BIN";
+
+/// Where the socket of a local stack lies whose own directory is too deep for one.
+pub const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";

@@ -1,0 +1,226 @@
+//! What can go wrong with a command: what, where, what was expected, a hint, a code, an exit code.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::client;
+use crate::exit::Exit;
+use crate::view::clean::clean;
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server could not be asked, or refused.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// The directory's files or its repository could not be read.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// The local servers could not be found, started or reached.
+    #[error(transparent)]
+    Local(#[from] crate::local::Error),
+    /// The pipeline does not compile; the text names every place.
+    #[error("{} does not compile", .0.file)]
+    Pipeline(crate::compile::Rejected),
+    /// The arguments contradict each other or what is there.
+    #[error("{message}")]
+    Usage {
+        /// What was found and what was expected.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// What was named is not there.
+    #[error("{what} was not found")]
+    NotFound {
+        /// Its kind and its name.
+        what: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// A file of the user's could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried, as `write`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nobody reads standard output any more, or its disk is full.
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+    /// A value of ours does not encode as JSON.
+    #[error("a value cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// The system refuses threads, signals or sockets.
+    #[error("cannot {action}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process that owns the local stack could not start it.
+    #[error("the local stack does not start: {message}")]
+    Stack {
+        /// What it said.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// A role that runs as a service cannot start, or ended.
+    #[error("cannot {action}")]
+    Service {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Bytes from the server are not those that their digest names.
+    #[error("{what} does not verify: expected {expected}, found {found}")]
+    Corrupt {
+        /// What was fetched.
+        what: String,
+        /// The digest that it was asked for by.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
+}
+
+impl Error {
+    /// A usage error with a hint.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// What a service could not do.
+    pub fn service(
+        action: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Service { action, source: source.into() }
+    }
+
+    /// For `map_err` on what touches a file.
+    pub fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+
+    /// The process' exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(client) => client.exit(),
+            Self::Usage { .. } => Exit::Usage,
+            Self::NotFound { .. } => Exit::NotFound,
+            _ => Exit::Error,
+        }
+    }
+
+    /// A stable code with a page in `docs/errors/`, where there is one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Client(client) => client.code(),
+            _ => None,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Client(client) => client.hint(),
+            Self::Source(source) => source.hint(),
+            Self::Local(local) => local.hint(),
+            Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
+                hint.clone()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there is nobody to tell: the reader of a pipe has gone.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Stdout(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The error for people, over several lines, safe to show in a terminal.
+    pub fn render(&self) -> String {
+        let mut text = match self.code() {
+            Some(code) => format!("error[{code}]: {self}"),
+            None => format!("error: {self}"),
+        };
+        for cause in self.causes() {
+            let _ = write!(text, "\n  caused by: {cause}");
+        }
+        if let Self::Pipeline(rejected) = self {
+            let _ = write!(text, "\n{}", rejected.render());
+        }
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\n  hint: {hint}");
+        }
+        text.lines().map(clean).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The error for programs.
+    pub fn json(&self) -> Value {
+        let diagnostics = match self {
+            Self::Pipeline(rejected) => Some(&rejected.diagnostics),
+            _ => None,
+        };
+        json!({ "error": {
+            "message": self.to_string(),
+            "causes": self.causes(),
+            "code": self.code(),
+            "hint": self.hint(),
+            "exit": self.exit().code(),
+            "diagnostics": diagnostics,
+        }})
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_why_and_what_to_do() {
+        let error = Error::File {
+            action: "write",
+            path: "maestro.yaml".into(),
+            source: io::Error::new(io::ErrorKind::PermissionDenied, "permission denied"),
+        };
+        assert_eq!(
+            error.render(),
+            "error: cannot write maestro.yaml\n  caused by: permission denied"
+        );
+        let error = Error::usage("both --plan and --pipeline are given", "give one of them");
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(
+            error.render(),
+            "error: both --plan and --pipeline are given\n  hint: give one of them"
+        );
+    }
+
+    #[test]
+    fn a_name_from_elsewhere_cannot_steer_the_terminal() {
+        let error = Error::NotFound { what: "step \u{1b}[2Jx".into(), hint: None };
+        assert!(!error.render().contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,143 @@
+//! The layout of `.maestro/`: directories 0700, files 0600, made when first needed.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// The files of one local stack. Cheap to clone; holds no handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    /// Those of the project in `project`: `.maestro/` there, made if it is missing.
+    ///
+    /// The path is made absolute and free of links, because leftovers are recognised by it.
+    pub fn of_project(project: &Path) -> Result<Self, Error> {
+        Self::at(&project.join(".maestro"))
+    }
+
+    /// Those in the directory `root` itself, made if it is missing.
+    pub fn at(root: &Path) -> Result<Self, Error> {
+        make_dir(root)?;
+        let root = root.canonicalize().map_err(Error::file("resolve", root))?;
+        Ok(Self { root })
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Locked by the process that owns the stack.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// What the owner tells others: endpoints, without passwords.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// Generated passwords and tokens.
+    pub fn credentials(&self) -> PathBuf {
+        self.root.join("credentials.json")
+    }
+
+    /// nats-server's configuration, log and store.
+    pub fn nats(&self) -> PathBuf {
+        self.root.join("nats")
+    }
+
+    /// Postgres' data and log.
+    pub fn postgres(&self) -> PathBuf {
+        self.root.join("postgres")
+    }
+
+    /// Artifacts, where object storage is a local directory.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// Workspaces of the steps that run here.
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// Output of a detached owner.
+    pub fn up_log(&self) -> PathBuf {
+        self.root.join("up.log")
+    }
+
+    /// Where the owner's socket lies unless that path is too long for a socket.
+    pub fn up_socket(&self) -> PathBuf {
+        self.root.join("up.sock")
+    }
+}
+
+/// Makes a directory that only we may enter, with its parents, and closes one that was open.
+pub fn make_dir(path: &Path) -> Result<(), Error> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            fs::set_permissions(path, Permissions::from_mode(0o700))
+                .map_err(Error::file("protect", path))
+        }
+        made => made.map_err(Error::file("make", path)),
+    }
+}
+
+/// Replaces a file by one that only we may read, whole or not at all.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(dir)
+        .map_err(Error::file("write", path))?;
+    file.write_all(bytes).map_err(Error::file("write", path))?;
+    file.as_file().sync_data().map_err(Error::file("write", path))?;
+    file.persist(path).map_err(|e| Error::file("write", path)(e.error))?;
+    Ok(())
+}
+
+/// Opens a file for appending that only we may read, made if it is missing.
+pub fn append_file(path: &Path) -> Result<File, Error> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::file("open", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn directories_are_0700_and_files_0600_even_where_they_were_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join(".maestro");
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, Permissions::from_mode(0o777)).unwrap();
+        let paths = Paths::of_project(dir.path()).unwrap();
+        fs::write(paths.state(), "old").unwrap();
+        write_file(&paths.state(), b"new").unwrap();
+        drop(append_file(&paths.up_log()).unwrap());
+        assert_eq!(mode(paths.root()), 0o700);
+        assert_eq!(mode(&paths.state()), 0o600);
+        assert_eq!(mode(&paths.up_log()), 0o600);
+        assert_eq!(fs::read(paths.state()).unwrap(), b"new");
+    }
+}

@@ -1,0 +1,87 @@
+//! The API over a bus, a database and object storage, and the token that it begins with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use maestro_evidence::store::ArtifactStore;
+use maestro_schemas::id::TokenId;
+use maestro_server::api::role::Role;
+use maestro_server::api::{Api, admit};
+use maestro_server::app::App;
+use maestro_server::app::bus::Bus;
+use maestro_server::intake;
+use maestro_server::store::token::{self, TokenRow};
+use maestro_server::store::{self, connect, shard};
+use maestro_streams::connect::{ConnectOptions, Connection};
+use maestro_telemetry::metrics::Metrics;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+
+/// Connections for requests that come together.
+const CONNECTIONS: u32 = 8;
+/// For a coordinator to take its first shard.
+const OWNER_WAIT: Duration = Duration::from_secs(10);
+const OWNER_LOOK: Duration = Duration::from_millis(10);
+
+/// Connects an API, which takes no requests yet, and opens the door for jobs by subject, which
+/// does until `stop`.
+pub async fn open(
+    bus: ConnectOptions,
+    database_url: &str,
+    objects: ArtifactStore,
+    stop: &CancellationToken,
+) -> Result<Api, Error> {
+    let unreachable = |source| Error::service("reach the bus for the API", source);
+    let connection = Connection::open(bus).await.map_err(unreachable)?;
+    let bus = Bus::open(connection).await.map_err(unreachable)?;
+    let options = connect::options(database_url)
+        .map_err(|source| Error::service("reach the database for the API", source))?;
+    let app = App { pool: connect::pool(options, CONNECTIONS), bus: Arc::new(bus), objects };
+    let door = intake::run(app.clone(), stop.clone());
+    tokio::spawn(async move {
+        if let Err(error) = door.await {
+            tracing::error!(%error, "jobs by subject cannot be read");
+        }
+    });
+    Ok(Api::new(app, Metrics::new()))
+}
+
+/// Waits, for a while, until a coordinator has a shard: what workers say before is heard by nobody,
+/// and they say what they serve only now and then.
+pub async fn until_owned(database_url: &str) -> Result<(), Error> {
+    let options = connect::options(database_url)
+        .map_err(|source| Error::service("reach the database", source))?;
+    let pool = connect::pool(options, 1);
+    let until = Instant::now() + OWNER_WAIT;
+    while Instant::now() < until {
+        let shards = shard::list(&pool)
+            .await
+            .map_err(|source| Error::service("ask for the shards", source))?;
+        if shards.iter().any(|lease| lease.owner.is_some() && !lease.is_free) {
+            break;
+        }
+        sleep(OWNER_LOOK).await;
+    }
+    pool.close().await;
+    Ok(())
+}
+
+/// Brings the tables to this build's form, and makes `secret` the token of an admin of every
+/// project. Doing it again changes nothing.
+pub async fn admit_admin(database_url: &str, name: &str, secret: &str) -> Result<(), Error> {
+    let failed = |source: sqlx::Error| Error::service("reach the database", source);
+    let options = connect::options(database_url)
+        .map_err(|source| Error::service("reach the database", source))?;
+    let mut conn = options.connect().await.map_err(failed)?;
+    store::migrate(&mut conn).await.map_err(|source| Error::service("make the tables", source))?;
+    let roles = BTreeMap::from([("*".to_owned(), Role::Admin.as_str().to_owned())]);
+    let row = TokenRow { id: TokenId::generate(), name: name.to_owned(), roles };
+    token::store(&mut conn, &row, admit::hash(secret))
+        .await
+        .map_err(|source| Error::service("keep the API token", source))?;
+    conn.close().await.map_err(failed)
+}

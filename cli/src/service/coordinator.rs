@@ -1,0 +1,91 @@
+//! `maestro coordinator` as a service: folds its share of the shards, and serves the API where it
+//! is told an address.
+
+use std::net::SocketAddr;
+
+use maestro_server::api::serve;
+use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_streams::topology::Topology;
+use maestro_streams::topology::permission::Role;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::api;
+use super::bus::Reach;
+use crate::env_vars;
+use crate::error::Error;
+
+/// What a coordinator needs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Settings {
+    #[command(flatten)]
+    reach: Reach,
+    /// The database, as postgres://user:password@host/database; better in the environment, because
+    /// a flag shows in process lists.
+    #[arg(long, env = env_vars::DATABASE_URL, value_name = "URL", hide_env_values = true)]
+    database: String,
+    /// Serve the API here, as 127.0.0.1:8080.
+    #[arg(long, env = env_vars::LISTEN, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// How many shards runs are spread over; fixed once the cluster has begun.
+    #[arg(long, default_value_t = 4, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: u16,
+    /// Copies of each stream: 1, or 3 where the bus is a cluster.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=5))]
+    replicas: u8,
+}
+
+/// Works until `stop`, or until a part of it cannot go on: half a coordinator would look whole.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
+    let config = config(&settings)?;
+    let halt = stop.child_token();
+    let mut folding = coordinator::start(config, halt.clone())
+        .map_err(|source| Error::service("start the coordinator", source))?;
+    let folding = async {
+        let folded = folding.ended().await;
+        halt.cancel();
+        folded.map_err(|source| Error::service("go on as coordinator", source))
+    };
+    let serving = async {
+        let served = serve_api(&settings, halt.clone()).await;
+        halt.cancel();
+        served
+    };
+    let (folded, served) = tokio::join!(folding, serving);
+    folded.and(served)
+}
+
+fn config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
+    Ok(CoordinatorConfig {
+        name: settings.reach.name(),
+        bus: settings.reach.bus(&Role::Coordinator),
+        database_url: settings.database.clone(),
+        store: settings.reach.store()?,
+        topology: Topology {
+            shards: settings.shards,
+            replicas: settings.replicas,
+            ..Topology::default()
+        },
+    })
+}
+
+/// Serves the API where an address is given; waits for the end where none is.
+async fn serve_api(settings: &Settings, stop: CancellationToken) -> Result<(), Error> {
+    let Some(address) = settings.listen else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    if let Ok(secret) = std::env::var(env_vars::ADMIN_TOKEN)
+        && !secret.is_empty()
+    {
+        api::admit_admin(&settings.database, "admin", &secret).await?;
+    }
+    let reach = &settings.reach;
+    let api = api::open(reach.api_bus(), &settings.database, reach.store()?, &stop).await?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::System { action: "listen for the API", source })?;
+    tracing::info!(%address, "the API takes requests");
+    serve::serve(listener, api, stop).await;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The roles that run as services: what each needs from flags and environment, and its start.
+
+pub mod api;
+pub mod bus;
+pub mod coordinator;
+pub mod stop;
+pub mod worker;

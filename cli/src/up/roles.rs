@@ -1,0 +1,161 @@
+//! The roles of a local stack, each as it is in a cluster: coordinator, API, worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use maestro_build::{BuildPool, Settings};
+use maestro_evidence::store::ArtifactStore;
+use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
+use maestro_server::api::serve;
+use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_streams::connect::ConnectOptions;
+use maestro_streams::topology::Topology;
+use maestro_streams::topology::permission::Role;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::servers;
+use crate::error::Error;
+use crate::local::stack::Stack;
+use crate::service::api;
+use crate::service::worker::{slots_default, until_drained};
+use crate::target::Endpoint;
+
+/// Its name in leases: whoever starts next under it takes the shards back at once.
+const NAME: &str = "local";
+/// What runs may go on for this long when the stack ends; then it is given back.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// For the roles to end once they were told to.
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// The running roles.
+#[derive(Debug)]
+pub struct Roles {
+    serving: JoinSet<Result<(), Error>>,
+    working: JoinSet<Result<(), Error>>,
+    draining: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Roles {
+    /// Starts them on the stack's servers, and says where the API is once it takes requests.
+    pub async fn start(stack: &Stack) -> Result<(Self, Endpoint), Error> {
+        let store = ArtifactStore::local(stack.paths().objects())
+            .map_err(|source| Error::service("open the artifact store", source))?;
+        let token = stack.secret(servers::TOKEN).unwrap_or_default().to_owned();
+        api::admit_admin(&stack.postgres.url(), NAME, &token).await?;
+        let stop = CancellationToken::new();
+        let mut serving = JoinSet::new();
+        let mut folding = coordinate(stack, store.clone(), stop.clone())?;
+        serving.spawn(async move {
+            let folded = folding.ended().await;
+            folded.map_err(|source| Error::service("go on as coordinator", source))
+        });
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(|source| Error::System { action: "listen on loopback", source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| Error::System { action: "listen on loopback", source })?;
+        let api =
+            api::open(bus(stack, &Role::Api), &stack.postgres.url(), store.clone(), &stop).await?;
+        let serve = serve::serve(listener, api, stop.clone());
+        serving.spawn(async {
+            serve.await;
+            Ok(())
+        });
+        let draining = CancellationToken::new();
+        let mut working = JoinSet::new();
+        let (config, pool) = worker(stack, store)?;
+        working.spawn(work((config, pool), stack.postgres.url(), draining.clone()));
+        let endpoint = Endpoint { api: format!("http://{address}"), token };
+        Ok((Self { serving, working, draining, stop }, endpoint))
+    }
+
+    /// Waits until one of them ends by itself, which none does.
+    pub async fn ended(&mut self) -> Error {
+        let ended = tokio::select! {
+            Some(ended) = self.serving.join_next() => ended,
+            Some(ended) = self.working.join_next() => ended,
+            else => return Error::service("go on", "no role of the stack is left"),
+        };
+        match ended {
+            Ok(Ok(())) => Error::service("go on", "a role of the stack ended by itself"),
+            Ok(Err(error)) => error,
+            Err(broken) => Error::service("go on", broken),
+        }
+    }
+
+    /// Ends the worker, so that its last reports are folded, then the rest.
+    pub async fn stop(mut self) {
+        self.draining.cancel();
+        // What does not end in time ends with the process; the next start ensures what is live.
+        let _ =
+            timeout(STOP_MAX, async { while self.working.join_next().await.is_some() {} }).await;
+        self.stop.cancel();
+        let _ =
+            timeout(STOP_MAX, async { while self.serving.join_next().await.is_some() {} }).await;
+    }
+}
+
+fn bus(stack: &Stack, role: &Role) -> ConnectOptions {
+    let user = role.user();
+    let password = stack.password(&user).unwrap_or_default().to_owned();
+    ConnectOptions::new(stack.nats.url(), NAME, role).credentials(user, password)
+}
+
+fn coordinate(
+    stack: &Stack,
+    store: ArtifactStore,
+    stop: CancellationToken,
+) -> Result<coordinator::Running, Error> {
+    let config = CoordinatorConfig {
+        name: NAME.to_owned(),
+        bus: bus(stack, &Role::Coordinator),
+        database_url: stack.postgres.url(),
+        store,
+        topology: Topology::default(),
+    };
+    coordinator::start(config, stop)
+        .map_err(|source| Error::service("start the coordinator", source))
+}
+
+fn worker(stack: &Stack, store: ArtifactStore) -> Result<(WorkerConfig, PoolConfig), Error> {
+    let pool: maestro_schemas::name::PoolName =
+        servers::POOL.parse().map_err(|source| Error::service("serve the pool", source))?;
+    let caches = stack.paths().work().join("caches");
+    let handler = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
+    let config = WorkerConfig {
+        name: format!("{NAME}-{}", std::process::id()),
+        scratch: stack.paths().work(),
+        store,
+        drain_max: DRAIN_MAX,
+    };
+    let pool = PoolConfig {
+        connect: bus(stack, &Role::Worker(pool.clone())),
+        pool,
+        slots: slots_default(),
+        prefetch: false,
+        handler: Arc::new(handler),
+    };
+    Ok((config, pool))
+}
+
+/// Works until it is to drain, and then until what was in hand has ended.
+async fn work(
+    (config, pool): (WorkerConfig, PoolConfig),
+    database_url: String,
+    draining: CancellationToken,
+) -> Result<(), Error> {
+    tokio::select! {
+        owned = api::until_owned(&database_url) => owned?,
+        () = draining.cancelled() => return Ok(()),
+    }
+    let mut worker = Worker::start(config, vec![pool])
+        .await
+        .map_err(|source| Error::service("start the worker", source))?;
+    until_drained(&mut worker, draining).await;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The program against a real local stack: nats-server, Postgres, coordinator, API and worker, as
+//! `maestro run --local` starts them in an empty directory.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects is to stop there"
+)]
+
+mod end;
+mod session;
+mod start;
+mod view;

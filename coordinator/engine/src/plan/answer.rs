@@ -1,0 +1,133 @@
+//! The three answers of a plan: cached, runs, depends.
+//!
+//! The promise: what is called cached is not executed, what is called runs is, and what is called
+//! depends is said once a step before it has run.
+
+use std::collections::BTreeMap;
+
+use maestro_schemas::action::Effect;
+use maestro_schemas::api::plans::{PlanAnswer, PlannedStep};
+use maestro_schemas::digest::Digest;
+use maestro_schemas::plan::{Items, Node, Plan, StepKey};
+
+use super::key::{FILE_PREFIX, changed};
+
+/// The most changed parts that are named for a step.
+const CHANGED_MAX: usize = 20;
+
+/// What the results that are kept say about keys.
+pub struct Known<'a> {
+    /// Whether the result of a key is there, whole.
+    pub result: &'a dyn Fn(&Digest) -> bool,
+    /// The parts of the key of the nearest earlier result of a step, by the step's id.
+    pub nearest: &'a dyn Fn(&str) -> Option<BTreeMap<String, Digest>>,
+}
+
+impl Known<'static> {
+    /// Nothing is kept anywhere.
+    pub const NOTHING: Known<'static> = Known { result: &|_| false, nearest: &|_| None };
+}
+
+/// For each step, in the plan's order, what a run of this plan would do now.
+pub fn answers(plan: &Plan, known: &Known<'_>) -> Vec<PlannedStep> {
+    plan.nodes
+        .iter()
+        .map(|node| {
+            let (answer, why, changed) = answer(plan, node, known);
+            let key = node.key.as_ref().map(|key| key.digest);
+            PlannedStep { id: node.id.clone(), answer, why, changed, key }
+        })
+        .collect()
+}
+
+type Answer = (PlanAnswer, String, Vec<String>);
+
+fn answer(plan: &Plan, node: &Node, known: &Known<'_>) -> Answer {
+    match node.condition.as_deref() {
+        Some("false") => {
+            return (
+                PlanAnswer::Skipped,
+                "its condition is false for these inputs".into(),
+                Vec::new(),
+            );
+        }
+        None | Some("success()" | "always()") => {}
+        Some(condition) => {
+            return (PlanAnswer::Depends, format!("it runs if {condition}"), Vec::new());
+        }
+    }
+    if !node.cached {
+        return (PlanAnswer::Runs, not_kept(node), Vec::new());
+    }
+    match &node.key {
+        Some(key) => keyed(node, key, known),
+        None => depends(plan, node),
+    }
+}
+
+fn not_kept(node: &Node) -> String {
+    match node.effect {
+        Effect::Pure => "its results are not kept: cache is false".into(),
+        Effect::Idempotent => "it is idempotent, and only pure steps are reused".into(),
+        Effect::Once => "it acts once, and only pure steps are reused".into(),
+    }
+}
+
+fn keyed(node: &Node, key: &StepKey, known: &Known<'_>) -> Answer {
+    if (known.result)(&key.digest) {
+        return (
+            PlanAnswer::Cached,
+            "nothing that its result depends on has changed".into(),
+            Vec::new(),
+        );
+    }
+    match (known.nearest)(&node.id) {
+        None => (PlanAnswer::Runs, "it has no result yet".into(), Vec::new()),
+        Some(before) => {
+            let mut parts = changed(&key.parts, &before);
+            let why = explain(&parts);
+            parts.truncate(CHANGED_MAX);
+            (PlanAnswer::Runs, why, parts)
+        }
+    }
+}
+
+fn explain(parts: &[String]) -> String {
+    let word = |part: &String| match part.strip_prefix(FILE_PREFIX) {
+        Some(path) => path.to_owned(),
+        None => match part.as_str() {
+            "with" => "its parameters".into(),
+            "env" => "its environment".into(),
+            "action" => "the action or its version".into(),
+            "files" => "the files".into(),
+            other => other.to_owned(),
+        },
+    };
+    match parts {
+        [] => "its former result is gone".into(),
+        [one] => format!("{} changed", word(one)),
+        [one, two] => format!("{} and {} changed", word(one), word(two)),
+        [one, rest @ ..] => format!("{} and {} more changed", word(one), rest.len()),
+    }
+}
+
+fn depends(plan: &Plan, node: &Node) -> Answer {
+    let read: Vec<&str> = node
+        .reads
+        .iter()
+        .filter_map(|read| plan.nodes.get(*read as usize))
+        .map(|node| node.id.as_str())
+        .collect();
+    let why = match (read.as_slice(), &node.for_each) {
+        ([], Some(for_each)) => match &for_each.items {
+            Items::Literal(items) => {
+                format!("each of its {} items has a key of its own", items.len())
+            }
+            Items::Range(count) => format!("each of its {count} items has a key of its own"),
+            Items::Expression(_) => "its items are known once it begins".into(),
+        },
+        ([], None) => "its key is known once the run has begun".into(),
+        (read, _) => format!("its key needs what {} yields", read.join(", ")),
+    };
+    (PlanAnswer::Depends, why, Vec::new())
+}

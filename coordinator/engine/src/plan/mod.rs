@@ -1,0 +1,22 @@
+//! Plans: compiled from a pipeline, keyed, checked, printed.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`compile`] | a pipeline to a plan |
+//! | [`sources`] | what a compilation reads beside the pipeline's text |
+//! | [`key`] | step keys, and what differs between two |
+//! | [`answer`] | cached, runs, depends: what a run would do now, and why |
+//! | [`print`] | as a tree of lines, as Mermaid |
+//! | [`check`] | whether a plan that came over the network can be trusted |
+//!
+//! The engine runs a [`CheckedPlan`] and nothing else.
+
+pub mod answer;
+pub mod check;
+pub mod compile;
+pub mod key;
+pub mod print;
+pub mod sources;
+
+pub use check::CheckedPlan;
+pub use compile::{Compiled, Request, compile};

@@ -1,0 +1,117 @@
+//! Use cases, one per file: what the API and the subject door do, without HTTP.
+//!
+//! Called by [`crate::api`] and [`crate::intake`]. What must stay true: nothing here writes a run;
+//! what is asked of a run travels to its shard's inbox as a command, and its answer is what the
+//! shard's owner committed.
+
+pub mod bus;
+pub mod cancel_run;
+pub mod follow_run;
+pub mod list_attempts;
+pub mod list_pools;
+pub mod list_runs;
+pub mod list_steps;
+pub mod objects;
+pub mod read_log;
+pub mod rerun;
+pub mod send_command;
+pub mod show_run;
+pub mod store_plan;
+pub mod submit_run;
+pub mod why_waiting;
+
+use std::sync::Arc;
+
+use maestro_evidence::store::ArtifactStore;
+use maestro_schemas::name::ProjectName;
+use sqlx::PgPool;
+
+use crate::store;
+use bus::Bus;
+
+/// What the use cases work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The truth; only reads and what no shard owns.
+    pub pool: PgPool,
+    /// Commands out, answers and hints in.
+    pub bus: Arc<Bus>,
+    /// Bytes by digest.
+    pub objects: ArtifactStore,
+}
+
+/// Who asks, and of which tenant.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// The tenant.
+    pub project: ProjectName,
+    /// A token's name, or `subject`.
+    pub actor: String,
+}
+
+/// Why a use case has no good end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] store::Error),
+    /// Object storage failed.
+    #[error("object storage failed")]
+    Objects(#[from] maestro_evidence::store::Error),
+    /// There is no such thing in this project.
+    #[error("there is no {what} {name} in this project")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name, as it was given.
+        name: String,
+    },
+    /// A value of the request is not what it must be.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// The key was used for another request.
+    #[error("the idempotency key {key:?} was used for another request, which became {run}")]
+    KeyTaken {
+        /// The key.
+        key: String,
+        /// The run of the other request.
+        run: maestro_schemas::id::RunId,
+    },
+    /// A plan cannot be run.
+    #[error("{0}")]
+    Unsound(String),
+    /// The shard's owner refused the command.
+    #[error("{message}")]
+    Refused {
+        /// Its stable code.
+        code: String,
+        /// Its reason.
+        message: String,
+    },
+    /// Bytes have another digest than they were given under.
+    #[error("the bytes have the digest {found}, not {named}")]
+    Mismatch {
+        /// What they have.
+        found: maestro_schemas::digest::Digest,
+        /// What was named.
+        named: maestro_schemas::digest::Digest,
+    },
+    /// Something that is needed does not answer now.
+    #[error("{0}")]
+    Unavailable(&'static str),
+}
+
+impl Error {
+    fn not_found(what: &'static str, name: impl std::fmt::Display) -> Self {
+        Self::NotFound { what, name: name.to_string() }
+    }
+
+    fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { field, message: message.into() }
+    }
+}

@@ -1,0 +1,82 @@
+//! Stores a plan and tells what a run of it would do now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maestro_engine::plan::answer::{Known, answers};
+use maestro_engine::plan::sources::Sources;
+use maestro_engine::plan::{CheckedPlan, Request, compile};
+use maestro_schemas::api::plans::PlanStored;
+use maestro_schemas::digest::Digest;
+use maestro_schemas::name::ProjectName;
+use maestro_schemas::plan::Plan;
+use serde_json::Value;
+
+use super::{App, Asker, Error};
+use crate::store::{action, plan, result};
+
+/// How a pipeline that came without a file is named in what is said about it.
+const FILE: &str = "pipeline";
+
+impl App {
+    /// Checks and stores a plan; the answer says for each step whether it would run.
+    pub async fn store_plan(&self, project: &ProjectName, plan: Plan) -> Result<PlanStored, Error> {
+        let plan = CheckedPlan::check(plan).map_err(|error| Error::Unsound(error.to_string()))?;
+        let digest = plan::store(&self.pool, project, &plan).await?;
+        let whole = self.whole_results(project, &plan).await?;
+        let steps: Vec<String> = plan.nodes.iter().map(|node| node.id.clone()).collect();
+        let nearest = result::latest_parts(&self.pool, project, &plan.name, &steps).await?;
+        let known = Known {
+            result: &|key| whole.contains(key),
+            nearest: &|step| nearest.get(step).cloned(),
+        };
+        Ok(PlanStored { digest, steps: answers(&plan, &known) })
+    }
+
+    /// A stored plan as text of JSON.
+    pub async fn show_plan(&self, project: &ProjectName, digest: Digest) -> Result<String, Error> {
+        let text = plan::text(&self.pool, project, digest).await?;
+        text.ok_or_else(|| Error::not_found("plan", digest))
+    }
+
+    /// Compiles a pipeline's text, which names no file beside it, and stores the plan.
+    pub(super) async fn store_pipeline(
+        &self,
+        asker: &Asker,
+        text: &str,
+        inputs: BTreeMap<String, Value>,
+    ) -> Result<(Digest, BTreeMap<String, String>), Error> {
+        let catalogue = action::catalogue(&self.pool).await?;
+        let request = Request {
+            file: FILE,
+            text,
+            inputs: &inputs,
+            sources: Sources::NONE,
+            catalogue: &catalogue,
+        };
+        let compiled = compile(request).map_err(|faults| Error::Unsound(faults.to_string()))?;
+        let checked =
+            CheckedPlan::check(compiled.plan).map_err(|error| Error::Unsound(error.to_string()))?;
+        let digest = plan::store(&self.pool, &asker.project, &checked).await?;
+        Ok((digest, compiled.labels))
+    }
+
+    /// Keys of the plan whose results are known with every artifact there.
+    async fn whole_results(
+        &self,
+        project: &ProjectName,
+        plan: &CheckedPlan,
+    ) -> Result<BTreeSet<Digest>, Error> {
+        let keyed = plan.nodes.iter().filter(|node| node.cached);
+        let keys: Vec<Digest> = keyed.filter_map(|node| Some(node.key.as_ref()?.digest)).collect();
+        let known = result::known(&self.pool, project, &keys).await?;
+        let mut whole = BTreeSet::new();
+        for (key, result) in known {
+            let digests: Vec<Digest> =
+                result.artifacts.iter().map(|artifact| artifact.digest).collect();
+            if self.objects.missing(&digests).await?.is_empty() {
+                whole.insert(key);
+            }
+        }
+        Ok(whole)
+    }
+}

@@ -1,0 +1,3 @@
+//! Reconcilers: each takes no input, looks at the rows, and does what is missing.
+
+pub mod notices;

@@ -1,0 +1,126 @@
+//! Finds out what the fold asks, beside it.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use maestro_engine::shard::request::{Answer, Ask, AskId, Completion, KnownResult};
+use maestro_evidence::store::ArtifactStore;
+use maestro_evidence::tree;
+use maestro_schemas::artifact::{Artifact, TREE_MEDIA_TYPE, TreeEntryKind};
+use maestro_schemas::digest::Digest;
+use maestro_schemas::name::ProjectName;
+use sqlx::PgPool;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::store::{self, audit, load, plan, result, run_state};
+
+/// How many questions are looked into at once.
+const AT_ONCE_MAX: usize = 4;
+
+/// Answers questions of the fold.
+pub(super) struct Asks {
+    state: Arc<State>,
+}
+
+struct State {
+    pool: PgPool,
+    store: ArtifactStore,
+    tell: mpsc::Sender<Completion>,
+    permits: Semaphore,
+}
+
+impl Asks {
+    pub(super) fn new(pool: PgPool, store: ArtifactStore, tell: mpsc::Sender<Completion>) -> Self {
+        Self { state: Arc::new(State { pool, store, tell, permits: Semaphore::new(AT_ONCE_MAX) }) }
+    }
+
+    /// Looks into a question and says the answer to the loop.
+    pub(super) fn ask(&self, id: AskId, ask: Ask) {
+        let state = Arc::clone(&self.state);
+        tokio::spawn(async move {
+            let Ok(_permit) = state.permits.acquire().await else { return };
+            let answer = match state.find_out(ask).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::warn!(%error, "a question of the fold cannot be answered now");
+                    Answer::Unavailable
+                }
+            };
+            let _ = state.tell.send(Completion::Answered(id, answer)).await;
+        });
+    }
+}
+
+impl State {
+    async fn find_out(&self, ask: Ask) -> Result<Answer, store::Error> {
+        match ask {
+            Ask::Plan { project, digest } => {
+                plan::load(&self.pool, &project, digest).await.map(Answer::Plan)
+            }
+            Ask::Named { shard, run, command } => {
+                let answered = audit::answer(&self.pool, command).await?;
+                let state = run_state::state(&self.pool, shard, run).await?;
+                Ok(Answer::Named { answered, state })
+            }
+            Ask::Former { run, project } => {
+                let mut conn = self.connection().await?;
+                let former = load::load_former(&mut conn, &project, run).await?;
+                Ok(Answer::Former(former.map(Box::new)))
+            }
+            Ask::Result { project, key } => self.result(&project, key).await.map(Answer::Result),
+            Ask::ItemOutputs { run, node } => {
+                let mut conn = self.connection().await?;
+                load::item_outputs(&mut conn, run, node).await.map(Answer::ItemOutputs)
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, store::Error> {
+        self.pool
+            .acquire()
+            .await
+            .map_err(|source| store::Error::Database { action: "connect", source })
+    }
+
+    /// A result counts only where every artifact of it is there; one that is not whole is forgotten.
+    async fn result(
+        &self,
+        project: &ProjectName,
+        key: Digest,
+    ) -> Result<Option<KnownResult>, store::Error> {
+        let Some(known) = result::by_key(&self.pool, project, key).await? else { return Ok(None) };
+        for artifact in &known.artifacts {
+            if !self.is_whole(artifact).await {
+                tracing::warn!(%key, role = artifact.role, digest = %artifact.digest, "a known result is not whole; its step runs again");
+                result::forget(&self.pool, project, key, known.run).await?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(known))
+    }
+
+    /// Whether every byte of an artifact is there and is what its digest says; of a directory,
+    /// whether all its files are there.
+    async fn is_whole(&self, artifact: &Artifact) -> bool {
+        if artifact.media_type == TREE_MEDIA_TYPE {
+            let Ok(tree) = tree::get(&self.store, artifact.digest, tree::Limits::default()).await
+            else {
+                return false;
+            };
+            let files = tree.entries.iter().filter_map(|entry| match &entry.kind {
+                TreeEntryKind::File { digest, .. } => Some(*digest),
+                TreeEntryKind::Link { .. } => None,
+            });
+            let files: Vec<Digest> = files.collect();
+            return self.store.missing(&files).await.is_ok_and(|missing| missing.is_empty());
+        }
+        let Ok(reader) = self.store.reader(artifact.digest).await else { return false };
+        let mut bytes = std::pin::pin!(reader.into_stream());
+        while let Some(part) = bytes.next().await {
+            if part.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}

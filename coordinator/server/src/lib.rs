@@ -1,0 +1,8 @@
+//! maestro-server
+pub mod api;
+pub mod app;
+pub mod background;
+pub mod coordinator;
+mod fold;
+pub mod intake;
+pub mod store;

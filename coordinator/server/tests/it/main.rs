@@ -1,0 +1,22 @@
+//! The store and the api against real servers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod api_access;
+mod api_events;
+mod api_hostile;
+mod api_logs;
+mod api_objects;
+mod api_runs;
+mod api_steps;
+mod store_commit;
+mod store_load;
+mod store_records;
+mod store_shard;
+mod support;

@@ -1,0 +1,179 @@
+//! A commit lands whole, once, and only for the owner of its shards.
+
+use maestro_engine::shard::commit::{Commit, ShardAdvance};
+use maestro_engine::shard::request::Landing;
+use maestro_schemas::id::{CoordinatorId, RunId};
+use maestro_schemas::step::{RunState, StepAddress, StepState};
+use maestro_server::store;
+
+use crate::support::rows::*;
+
+const STEP: StepAddress = StepAddress::node(0);
+
+fn begun(run: RunId) -> Commit {
+    Commit {
+        runs_begun: vec![run_row(run)],
+        dispatched: vec![dispatch_row(run, STEP, 1)],
+        ..batch(1)
+    }
+}
+
+fn ended(run: RunId) -> Commit {
+    Commit {
+        undispatched: vec![(run, STEP)],
+        attempts: vec![attempt_row(run, STEP, 1)],
+        dispatched: vec![dispatch_row(run, StepAddress::node(2), 1)],
+        ..batch(2)
+    }
+}
+
+#[tokio::test]
+async fn a_plain_step_changes_three_rows_and_its_shard() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    assert_eq!(fold.commit(&begun(run)).await.unwrap(), Landing::Done);
+    assert_eq!(fold.commit(&ended(run)).await.unwrap(), Landing::Done);
+    assert_eq!(database.count("attempt").await, 1);
+    assert_eq!(database.count("dispatch").await, 1);
+    let leases = store::shard::list(&mut database.conn().await).await.unwrap();
+    assert_eq!((leases[0].epoch, leases[0].batch, leases[0].is_free), (1, 2, false));
+}
+
+#[tokio::test]
+async fn the_same_commit_sent_twice_lands_once() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    for _ in 0..3 {
+        assert_eq!(fold.commit(&begun(run)).await.unwrap(), Landing::Done);
+    }
+    assert_eq!(database.count("dispatch").await, 1);
+}
+
+#[tokio::test]
+async fn a_commit_of_another_epoch_or_batch_is_refused_and_changes_nothing() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    for (epoch, number) in [(0, 1), (2, 1), (1, 2), (1, 0)] {
+        let shards = vec![ShardAdvance { shard: 0, epoch, batch: number, clock_ms: 1 }];
+        let commit = Commit { shards, ..begun(run) };
+        let expected = if (epoch, number) == (1, 0) { Landing::Done } else { Landing::Refused };
+        assert_eq!(fold.commit(&commit).await.unwrap(), expected, "epoch {epoch}, batch {number}");
+    }
+    assert_eq!(database.count("run").await, 0);
+}
+
+#[tokio::test]
+async fn a_commit_over_two_shards_is_refused_where_one_of_them_is_lost() {
+    let database = laid_out().await;
+    let mut conn = database.conn().await;
+    store::shard::acquire(&mut conn, 1, "two", CoordinatorId::generate()).await.unwrap().unwrap();
+    let both = |second_epoch| Commit {
+        shards: vec![
+            ShardAdvance { shard: 0, epoch: 1, batch: 1, clock_ms: 1 },
+            ShardAdvance { shard: 1, epoch: second_epoch, batch: 1, clock_ms: 1 },
+        ],
+        ..Commit::default()
+    };
+    let mut fold = database.fold();
+    assert_eq!(fold.commit(&both(2)).await.unwrap(), Landing::Refused);
+    assert_eq!(store::shard::list(&mut conn).await.unwrap()[0].batch, 0);
+    assert_eq!(fold.commit(&both(1)).await.unwrap(), Landing::Done);
+    assert_eq!(fold.commit(&both(1)).await.unwrap(), Landing::Done);
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_fit_the_rows_undoes_everything() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    fold.commit(&begun(run)).await.unwrap();
+    let unknown = RunId::generate();
+    let misfits = [
+        Commit { undispatched: vec![(unknown, STEP)], ..ended(run) },
+        Commit { dispatched: vec![dispatch_row(run, STEP, 2)], undispatched: vec![], ..ended(run) },
+        Commit { runs_changed: vec![run_change(unknown, 2, RunState::Failed)], ..ended(run) },
+        Commit { timers_cleared: vec![(run, STEP)], ..ended(run) },
+        Commit { runs_begun: vec![run_row(run)], ..ended(run) },
+    ];
+    for commit in misfits {
+        let refused = fold.commit(&commit).await;
+        assert!(matches!(refused, Err(store::Error::Counts(_))), "{refused:?}");
+    }
+    assert_eq!(database.count("attempt").await, 0);
+    assert_eq!(fold.commit(&ended(run)).await.unwrap(), Landing::Done);
+}
+
+#[tokio::test]
+async fn what_is_no_data_is_named_and_nothing_of_its_batch_stands() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    fold.commit(&begun(run)).await.unwrap();
+    let mut nul = run_change(run, 2, RunState::Failed);
+    nul.cause = Some("a\u{0}b".to_owned());
+    let far = StepAddress::node(u32::MAX);
+    let mut waiting = step_row(run, StepAddress::node(1), StepState::Live);
+    waiting.reason = "a live step has no row".to_owned();
+    let unfit = [
+        Commit { runs_changed: vec![nul], ..ended(run) },
+        Commit { undispatched: vec![], attempts: vec![attempt_row(run, far, 1)], ..ended(run) },
+        Commit { steps: vec![waiting], ..ended(run) },
+    ];
+    for commit in unfit {
+        let landing = fold.commit(&commit).await.unwrap();
+        assert!(matches!(landing, Landing::Unacceptable(_)), "{landing:?}");
+    }
+    assert_eq!(database.count("attempt").await, 0);
+    assert_eq!(fold.commit(&ended(run)).await.unwrap(), Landing::Done);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_not_answered_is_unknown_and_lands_when_sent_again() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    assert_eq!(fold.commit(&batch(1)).await.unwrap(), Landing::Done);
+    sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'maestro-fold' and datname = current_database()")
+        .execute(&mut database.conn().await)
+        .await
+        .unwrap();
+    let commit = Commit { runs_begun: vec![run_row(run)], ..batch(2) };
+    let mut landing = fold.commit(&commit).await.unwrap();
+    assert_eq!(landing, Landing::Unknown);
+    for _ in 0..10 {
+        landing = fold.commit(&commit).await.unwrap();
+        if landing == Landing::Done {
+            break;
+        }
+    }
+    assert_eq!(landing, Landing::Done);
+    assert_eq!(database.count("run").await, 1);
+}
+
+#[tokio::test]
+async fn an_empty_commit_renews_the_lease() {
+    let database = laid_out().await;
+    let mut conn = database.conn().await;
+    sqlx::query("update shard set expires_at = '-infinity'").execute(&mut conn).await.unwrap();
+    database.fold().commit(&batch(1)).await.unwrap();
+    assert!(!store::shard::list(&mut conn).await.unwrap()[0].is_free);
+}
+
+#[tokio::test]
+async fn the_first_result_of_a_key_stays() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let (first, second) = (RunId::generate(), RunId::generate());
+    fold.commit(&Commit { results: vec![result_row(b"k", first)], ..batch(1) }).await.unwrap();
+    fold.commit(&Commit { results: vec![result_row(b"k", second)], ..batch(2) }).await.unwrap();
+    let mut conn = database.conn().await;
+    let key = maestro_schemas::digest::Digest::of(b"k");
+    let known = store::result::by_key(&mut conn, &project(), key).await.unwrap().unwrap();
+    assert_eq!((known.run, known.outputs), (first, outputs()));
+    let steps = ["main/first".to_owned(), "none".to_owned()];
+    let parts = store::result::latest_parts(&mut conn, &project(), "ci", &steps).await.unwrap();
+    assert_eq!(parts.keys().collect::<Vec<_>>(), ["main/first"]);
+}

@@ -1,0 +1,8 @@
+//! Bodies of the HTTP API under `/v1`, one file per resource.
+
+pub mod artifacts;
+pub mod plans;
+pub mod pools;
+pub mod problem;
+pub mod runs;
+pub mod steps;

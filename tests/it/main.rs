@@ -1,0 +1,6 @@
+//! Parts together, on real servers.
+
+#![cfg(test)]
+
+mod jobs;
+mod runs;

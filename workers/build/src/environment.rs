@@ -1,0 +1,127 @@
+//! The variables of a step's processes: a fixed few, the host's, the declared ones, and no others.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use maestro_kit::scratch::Scratch;
+use maestro_schemas::task::Task;
+
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// Names that a step cannot declare.
+const RESERVED: &str = "MAESTRO_";
+
+/// The directories of one execution, below its scratch directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// What the step works in.
+    pub(crate) workspace: PathBuf,
+    /// `HOME`
+    pub(crate) home: PathBuf,
+    /// `TMPDIR`
+    pub(crate) temporary: PathBuf,
+    /// `MAESTRO_OUTPUT`
+    pub(crate) output: PathBuf,
+}
+
+impl Places {
+    /// Makes the directories and an empty output file.
+    pub(crate) async fn make(scratch: &Scratch) -> Result<Self, Error> {
+        let scratch = scratch.path().await.map_err(Error::Scratch)?;
+        let places = Self {
+            workspace: scratch.join("workspace"),
+            home: scratch.join("home"),
+            temporary: scratch.join("tmp"),
+            output: scratch.join("output"),
+        };
+        for directory in [&places.workspace, &places.home, &places.temporary] {
+            tokio::fs::create_dir_all(directory)
+                .await
+                .map_err(|source| Error::files("cannot make", directory, source))?;
+        }
+        tokio::fs::write(&places.output, b"")
+            .await
+            .map_err(|source| Error::files("cannot make", &places.output, source))?;
+        Ok(places)
+    }
+}
+
+/// Variables of a process, by name.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// What every process of the worker's host gets, with the execution's own home.
+pub(crate) fn of_host(settings: &Settings, places: &Places) -> Variables {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut variables = settings.host.clone();
+    variables.extend([
+        ("PATH".to_owned(), settings.path.clone()),
+        ("HOME".to_owned(), text(&places.home)),
+        ("TMPDIR".to_owned(), text(&places.temporary)),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("USER".to_owned(), "maestro".to_owned()),
+    ]);
+    variables
+}
+
+/// What a step's processes get; `toolchain` is what its preset adds.
+pub(crate) fn of_step(
+    settings: &Settings,
+    places: &Places,
+    task: &Task,
+    toolchain: Variables,
+) -> Result<Variables, Error> {
+    let mut variables = of_host(settings, places);
+    variables.insert("CI".into(), "true".into());
+    variables.extend(caches(settings, task));
+    variables.extend(toolchain);
+    for (name, value) in &task.env {
+        check(name, value)?;
+        variables.insert(name.clone(), value.clone());
+    }
+    variables.extend([
+        ("MAESTRO_RUN".to_owned(), task.run.to_string()),
+        ("MAESTRO_STEP".to_owned(), task.name.clone()),
+        ("MAESTRO_ATTEMPT".to_owned(), task.token.number.to_string()),
+        ("MAESTRO_OUTPUT".to_owned(), places.output.to_string_lossy().into_owned()),
+    ]);
+    Ok(variables)
+}
+
+fn check(name: &str, value: &str) -> Result<(), Error> {
+    let refuse = |problem: &str| {
+        let name: String = name.chars().take(64).collect();
+        Err(Error::Parameters(format!("variable {name:?} {problem}")))
+    };
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return refuse("has a name that no variable can have");
+    }
+    if name.starts_with(RESERVED) {
+        return refuse("cannot be declared: MAESTRO_ is Maestro's own");
+    }
+    if value.contains('\0') {
+        return refuse("holds a zero byte");
+    }
+    Ok(())
+}
+
+/// Where package managers keep what they fetched.
+fn caches(settings: &Settings, task: &Task) -> Variables {
+    let Some(caches) = &settings.caches else {
+        return Variables::new();
+    };
+    let own = caches.join(task.project.as_str());
+    [
+        ("npm_config_cache", "npm"),
+        ("PIP_CACHE_DIR", "pip"),
+        ("CARGO_HOME", "cargo"),
+        ("GOMODCACHE", "go-mod"),
+        ("GOCACHE", "go-build"),
+    ]
+    .into_iter()
+    .map(|(name, folder)| {
+        let path = own.join(folder).to_string_lossy().into_owned();
+        (name.to_owned(), path)
+    })
+    .collect()
+}

@@ -1,0 +1,140 @@
+//! Why an attempt failed, and what the engine is told of it.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use maestro_kit::evidence::{store, tree};
+use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
+
+use crate::process::Ended;
+
+/// The longest message of a report, in bytes.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// Why an attempt did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// It was asked to stop.
+    #[error("stopped")]
+    Stopped,
+    /// What the author wrote cannot be carried out.
+    #[error("{0}")]
+    Parameters(String),
+    /// A file or link of the workspace leads out of it.
+    #[error("{what} {path:?} leads out of the workspace")]
+    Outside { what: &'static str, path: String },
+    /// Objects could not be read or stored.
+    #[error("{doing}")]
+    Store { doing: String, source: store::Error },
+    /// A directory could not be made from a tree, or a tree from a directory.
+    #[error("{doing}")]
+    Tree { doing: String, source: tree::Error },
+    /// The worker's own files failed.
+    #[error("{doing} {}", path.display())]
+    Files { doing: &'static str, path: PathBuf, source: io::Error },
+    /// There is no directory for the execution.
+    #[error("cannot make a scratch directory")]
+    Scratch(#[source] io::Error),
+    /// The program could not be started.
+    #[error("cannot start {program}")]
+    Start { program: String, source: io::Error },
+    /// A background thread ended without an answer: the worker is shutting down.
+    #[error("the worker is shutting down")]
+    ShuttingDown,
+    /// The commit could not be checked out.
+    #[error("cannot check out {commit} of {url}: {problem}")]
+    Checkout { url: String, commit: String, problem: String, permanent: bool },
+    /// A command ended badly.
+    #[error("{command}: {ended}{}", if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
+    Command { command: String, ended: Ended, tail: String },
+    /// A command ended badly, and there was no room on the worker's disk.
+    #[error("no space left on the worker's disk; {command}: {ended}")]
+    DiskFull { command: String, ended: Ended },
+    /// What the step wrote to its output file is not in its form, or too much.
+    #[error("$MAESTRO_OUTPUT {0}")]
+    Output(String),
+    /// A declared output is not there.
+    #[error("output {role:?} is missing: the step left nothing at {path:?}")]
+    MissingOutput { role: String, path: String },
+}
+
+impl Error {
+    pub(crate) fn files(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Files { doing, path, source }
+    }
+
+    pub(crate) fn store(doing: impl Into<String>) -> impl FnOnce(store::Error) -> Self {
+        move |source| Self::Store { doing: doing.into(), source }
+    }
+
+    pub(crate) fn tree(doing: impl Into<String>) -> impl FnOnce(tree::Error) -> Self {
+        move |source| Self::Tree { doing: doing.into(), source }
+    }
+
+    /// What the report says.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        if matches!(self, Self::Stopped) {
+            return Outcome::Cancelled { artifacts: Vec::new() };
+        }
+        let mut failure = Failure::new(self.class(), self.message());
+        failure.lost = self.lost();
+        if let Self::Command { ended, .. } | Self::DiskFull { ended, .. } = &self {
+            failure.exit_code = ended.exit_code();
+            failure.signal = ended.signal();
+        }
+        Outcome::Failed { failure, artifacts: Vec::new() }
+    }
+
+    fn class(&self) -> FailureClass {
+        let transient = match self {
+            _ if self.lost().is_some() => return FailureClass::InputLost,
+            Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
+            Self::Store { source, .. } => source.is_transient(),
+            Self::Tree { source, .. } => source.is_transient(),
+            Self::Files { source, .. } | Self::Start { source, .. } => may_pass(source.kind()),
+            Self::Checkout { permanent, .. } => !permanent,
+            Self::Parameters(_)
+            | Self::Outside { .. }
+            | Self::Command { .. }
+            | Self::Output(_)
+            | Self::MissingOutput { .. } => false,
+        };
+        if transient { FailureClass::Transient } else { FailureClass::Permanent }
+    }
+
+    fn lost(&self) -> Option<maestro_schemas::digest::Digest> {
+        match self {
+            Self::Store { source, .. } => source.lost(),
+            Self::Tree { source, .. } => source.lost(),
+            _ => None,
+        }
+    }
+
+    /// The error with its causes, on one line each level, cut at [`MESSAGE_BYTES_MAX`].
+    fn message(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message
+    }
+}
+
+/// Whether the system may be better off later; what is missing or forbidden stays so.
+fn may_pass(kind: ErrorKind) -> bool {
+    !matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::ArgumentListTooLong
+    )
+}

@@ -1,0 +1,50 @@
+//! What a pool implements: its actions, and how one attempt of one is carried out.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use maestro_evidence::store::ArtifactStore;
+use maestro_schemas::action::ActionInfo;
+use maestro_schemas::id::ExecutionId;
+use maestro_schemas::outcome::Outcome;
+use maestro_schemas::task::Task;
+use tokio_util::sync::CancellationToken;
+
+use crate::log::LogSink;
+use crate::scratch::Scratch;
+
+/// One carrying-out of an attempt, with all that its handler may use.
+pub struct Execution {
+    /// What is to be done.
+    pub task: Arc<Task>,
+    /// This execution's own id.
+    pub id: ExecutionId,
+    /// The how-manieth delivery of the task this is, from 1; a hint. Above 1, a former execution
+    /// may have left something behind, or may even go on elsewhere.
+    pub delivered: u32,
+    /// Fires when the run is cancelled, the time is up or the worker must give the attempt up; a
+    /// handler then ends its processes and returns [`Outcome::Cancelled`] (the kit turns it into
+    /// the right outcome where the time was up).
+    pub stop: CancellationToken,
+    /// Where output goes; the kit streams it and keeps the whole as an artifact.
+    pub log: LogSink,
+    /// Where bytes are kept.
+    pub store: ArtifactStore,
+    /// A directory of this execution's own, made when it is first asked for.
+    pub scratch: Scratch,
+}
+
+/// A future that a handler returns.
+pub type Carried = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A pool's actions.
+///
+/// A handler decides nothing about a run: it returns an [`Outcome`], and retry, routing and budget
+/// are the engine's. It may be dropped at any await point.
+pub trait Handler: Send + Sync + 'static {
+    /// What this pool serves, for the catalogue.
+    fn actions(&self) -> Vec<ActionInfo>;
+
+    /// Carries one attempt out.
+    fn carry_out(&self, execution: Execution) -> Carried;
+}

@@ -1,0 +1,33 @@
+//! What every pool shares: a worker's life between its first heartbeat and its last.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`action`] | what a pool implements: [`action::Handler`] |
+//! | [`session`] | a worker process: its pools, from start to drained |
+//! | `take` | reads tasks, refuses what is none, gives each a slot |
+//! | `carry` | one execution: runs the handler, renews the delivery, keeps the deadline |
+//! | `report` | sends reports until the inbox has them, then acks their tasks |
+//! | `registry` | what is in hand, and what was cancelled lately |
+//! | `cancel`, `heartbeat` | what the pool is told; what the worker says of itself |
+//! | [`log`], [`scratch`] | an execution's output; its directory |
+//! | [`drain`] | ending on SIGTERM without losing an attempt |
+//!
+//! **Invariants:** a worker decides nothing about a run; a task is acked only after the inbox has
+//! its report; nothing here retries an action.
+
+pub mod action;
+mod cancel;
+mod carry;
+pub mod drain;
+mod heartbeat;
+pub mod log;
+mod outcome;
+mod registry;
+mod report;
+pub mod scratch;
+pub mod session;
+mod solitude;
+mod take;
+
+/// Where bytes are kept; what a pool knows of it, it knows from here.
+pub use maestro_evidence as evidence;
