@@ -74,7 +74,21 @@ fn ordinary(dice: &mut Dice, former: &[Node], index: u32, (number, items_max): (
             parts: BTreeMap::new(),
         });
     }
+    if node.for_each.is_some() && dice.chance(350) {
+        keep_items(&mut node, number);
+    }
     node
+}
+
+/// Lets the results of a fan-out's items be kept, each under a key of its own.
+fn keep_items(node: &mut Node, number: u64) {
+    node.effect = Effect::Pure;
+    node.cached = true;
+    node.salt = Some(format!("{number}/{}", node.id));
+    node.templated = true;
+    if let Some(with) = node.with.as_object_mut() {
+        with.insert("item".into(), json!("{{ item }}"));
+    }
 }
 
 /// Lets a node use what a former one makes, in one of several ways.

@@ -243,7 +243,8 @@ stages:
             let node = before.nodes.iter().find(|node| node.id == id)?;
             node.key.as_ref().map(|key| key.parts.clone())
         };
-        let known = Known { result: &|key| *key == kept.digest, nearest: &nearest };
+        let known =
+            Known { result: &|key| *key == kept.digest, nearest: &nearest, seen: &|_| None };
         let found = answers(&after, &known);
         assert_eq!(found[0].answer, PlanAnswer::Runs);
         assert_eq!(found[0].changed, ["file:src/app.ts"]);

@@ -78,7 +78,8 @@ create table dispatch (
   primary key (run, node, item, visit)
 ) with (fillfactor = 70, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0,
         autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
-        autovacuum_analyze_scale_factor = 0.5);
+        -- Full and empty within seconds: what was counted once misleads the planner ever after.
+        autovacuum_analyze_threshold = 2000000000);
 
 -- Attempts that ended: the history of a run. Rows never change.
 create table attempt (
@@ -104,7 +105,8 @@ create table attempt (
   outputs       json,
   artifacts     json,
   primary key (run, node, item, visit, number)
-);
+) with (autovacuum_vacuum_insert_scale_factor = 0.5, autovacuum_vacuum_insert_threshold = 100000,
+        autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 10000);
 
 -- Steps that ended without an attempt. Rows never change.
 create table step (
@@ -146,7 +148,8 @@ create table timer (
   due_at_ms bigint not null,
   primary key (run, node, item, visit)
 ) with (fillfactor = 70, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0,
-        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
+        autovacuum_analyze_threshold = 2000000000);
 
 -- What happened to a run that is no attempt. Rows never change.
 create table run_event (

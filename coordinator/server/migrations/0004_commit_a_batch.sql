@@ -5,6 +5,10 @@
 -- shard has another epoch or batch, MA002 where a statement changed another number of rows than it
 -- was given; either way nothing stands.
 --
+-- Rows are found by key, one by one, whatever the tables' statistics say: tables that are empty at
+-- one moment and full at the next would else be read whole for each row that is looked for. Hence
+-- the laterals with a limit, which fix the order, and the settings, which fix the method.
+--
 -- Lists of a plain step are arrays; the others are rare, are null where empty, and hold their
 -- free-form values as texts of JSON, so that they are kept letter by letter.
 
@@ -62,7 +66,9 @@ create function commit_batch(
   a_cost bigint[], a_failure text[], a_outputs text[], a_artifacts text[],
   steps json, runs_begun json, runs_changed json, fanouts json, timers_set json,
   timers_cleared json, run_events json, audits json, notices json, results json
-) returns text language plpgsql as $$
+) returns text language plpgsql
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
 declare
   changed bigint;
 begin
@@ -72,9 +78,13 @@ begin
 
   -- Before the inserts: a step's next attempt may be decided by the commit that ends the former.
   if cardinality(u_run) > 0 then
-    delete from dispatch d
+    delete from dispatch
       using unnest(u_run, u_node, u_item, u_visit) as x (run, node, item, visit)
-      where d.run = x.run and d.node = x.node and d.item = x.item and d.visit = x.visit;
+        cross join lateral (
+          select d.ctid as place from dispatch d
+           where d.run = x.run and d.node = x.node and d.item = x.item and d.visit = x.visit
+           limit 1) as found
+      where dispatch.ctid = found.place;
     get diagnostics changed = row_count;
     if changed <> cardinality(u_run) then
       perform must_change('dispatch, deleted', cardinality(u_run), changed);
@@ -120,7 +130,8 @@ begin
         as x (id uuid, batch bigint, state text, cause text, cancel_reason text,
               steps_total bigint, steps_ended bigint, steps_failed bigint, steps_cached bigint,
               cost_microusd bigint, work_ms bigint, outputs text, ended_at_ms bigint)
-     where r.id = x.id and r.shard = any (shard_ids);
+        cross join lateral (select o.ctid as place from run o where o.id = x.id limit 1) as found
+     where r.ctid = found.place and r.shard = any (shard_ids);
     get diagnostics changed = row_count;
     perform must_change('run', json_array_length(runs_changed), changed);
   end if;
@@ -146,9 +157,13 @@ begin
     perform must_change('fanout', json_array_length(fanouts), changed);
   end if;
   if timers_cleared is not null then
-    delete from timer t
+    delete from timer
       using json_to_recordset(timers_cleared) as x (run uuid, node int, item int, visit int)
-      where t.run = x.run and t.node = x.node and t.item = x.item and t.visit = x.visit;
+        cross join lateral (
+          select t.ctid as place from timer t
+           where t.run = x.run and t.node = x.node and t.item = x.item and t.visit = x.visit
+           limit 1) as found
+      where timer.ctid = found.place;
     get diagnostics changed = row_count;
     perform must_change('timer, deleted', json_array_length(timers_cleared), changed);
   end if;

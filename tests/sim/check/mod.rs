@@ -57,7 +57,7 @@ impl Checker {
         }
     }
 
-    fn require(&self, invariant: u8, holds: bool, what: impl FnOnce() -> String) -> Checked {
+    pub fn require(&self, invariant: u8, holds: bool, what: impl FnOnce() -> String) -> Checked {
         if holds || self.only.is_some_and(|only| only != invariant) {
             return Ok(());
         }

@@ -37,6 +37,9 @@ impl Checker {
                         })?;
                     }
                     NodeStatus::Ready => *ready.entry(node.pool.clone()).or_default() += 1,
+                    NodeStatus::Fanout(_) if owner.fold.is_looking_up(run.id, index) => {
+                        results += 1
+                    }
                     NodeStatus::Fanout(_) if may_release(run, index) => {
                         *ready.entry(node.pool.clone()).or_default() += 1;
                     }
@@ -44,7 +47,9 @@ impl Checker {
                 }
             }
         }
-        let open = owner.asks.values().filter(|ask| matches!(ask, Ask::Result { .. })).count();
+        let is_about_results =
+            |ask: &&Ask| matches!(ask, Ask::Result { .. } | Ask::ItemResults { .. });
+        let open = owner.asks.values().filter(is_about_results).count();
         self.require(5, open >= results, || format!("{results} nodes ask, {open} questions"))?;
         let demand = owner.fold.demand();
         for (pool, count) in ready {

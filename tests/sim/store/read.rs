@@ -3,7 +3,9 @@
 use maestro_engine::plan::CheckedPlan;
 use maestro_engine::shard::request::{Answer, Ask, KnownResult, LoadedRun};
 use maestro_schemas::artifact::Artifact;
+use maestro_schemas::digest::Digest;
 use maestro_schemas::id::RunId;
+use maestro_schemas::name::ProjectName;
 use maestro_schemas::outcome::Outputs;
 use maestro_schemas::step::{StepAddress, StepState};
 
@@ -17,6 +19,11 @@ impl Store {
         let of_shard =
             |record: &&RunRecord| record.row.shard == shard && !record.state().is_final();
         self.runs.values().filter(of_shard).map(RunRecord::load).collect()
+    }
+
+    /// Whether a node of a run is a fan-out that was opened.
+    pub fn is_fanout(&self, run: RunId, node: u32) -> bool {
+        self.runs.get(&run).is_some_and(|record| record.fanouts.contains_key(&node))
     }
 
     /// The answer to a question.
@@ -38,16 +45,20 @@ impl Store {
                 });
                 Answer::Former(former.map(|record| Box::new(record.load())))
             }
-            Ask::Result { project, key } => {
-                let found = self.results.get(&(project.clone(), *key));
-                Answer::Result(found.map(|row| KnownResult {
-                    run: row.run,
-                    outputs: row.outputs.clone(),
-                    artifacts: row.artifacts.clone(),
-                }))
+            Ask::Result { project, key } => Answer::Result(self.result(project, *key)),
+            Ask::ItemResults { project, keys } => {
+                let known =
+                    |(item, key): &(u32, Digest)| Some((*item, self.result(project, *key)?));
+                Answer::ItemResults(keys.iter().filter_map(known).collect())
             }
             Ask::ItemOutputs { run, node } => Answer::ItemOutputs(self.item_outputs(*run, *node)),
         }
+    }
+
+    fn result(&self, project: &ProjectName, key: Digest) -> Option<KnownResult> {
+        let row = self.results.get(&(project.clone(), key))?;
+        let (outputs, artifacts) = (row.outputs.clone(), row.artifacts.clone());
+        Some(KnownResult { run: row.run, outputs, artifacts })
     }
 
     fn item_outputs(&self, run: RunId, node: u32) -> Vec<Made> {
@@ -79,6 +90,9 @@ fn same_node(here: &CheckedPlan, node: u32, there: &CheckedPlan) -> Option<u32> 
 
 fn made(record: &RunRecord, step: StepAddress) -> Made {
     let last = record.attempts.range((step, 0)..=(step, u32::MAX)).next_back();
+    if let Some(row) = record.steps.get(&step).filter(|row| row.state == StepState::Cached) {
+        return (row.outputs.clone(), row.artifacts.clone());
+    }
     match last {
         Some((_, row)) if row.state == StepState::Succeeded => {
             (row.outputs.clone(), row.artifacts.clone())

@@ -10,7 +10,6 @@ use maestro_schemas::id::{CommandId, RunId};
 
 use super::{Checked, Happening, Origin, World};
 use crate::bus::Content;
-use crate::check::Violation;
 use crate::planted::Planted;
 
 /// How long one waits for an answer before one asks again, in milliseconds.
@@ -135,16 +134,10 @@ impl World {
         let Some((command, known)) = self.people.asked.get_mut(&id) else {
             return Ok(());
         };
-        match known {
-            Some(known) if *known != answer => Err(Violation {
-                invariant: 3,
-                what: format!("{:?} was answered {known:?} and {answer:?}", command.ask),
-            }),
-            _ => {
-                *known = Some(answer);
-                Ok(())
-            }
-        }
+        let before = known.get_or_insert_with(|| answer.clone());
+        self.checker.require(3, *before == answer, || {
+            format!("{:?} was answered {before:?} and {answer:?}", command.ask)
+        })
     }
 
     /// Looks at runs that have ended, and reruns some.

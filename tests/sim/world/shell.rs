@@ -142,11 +142,16 @@ impl World {
             }
         }
         for row in &commit.steps {
-            self.mark(match row.reason.split(' ').next() {
+            let is_item = self.store.is_fanout(row.run, row.step.node);
+            let mark = match row.reason.split(' ').next() {
+                Some("its") if row.state == StepState::Cached && is_item => {
+                    "an item's result was known"
+                }
                 Some("its") if row.state == StepState::Cached => "a result was known",
                 Some("kept") => "kept by a rerun",
                 _ => "concluded",
-            });
+            };
+            self.mark(mark);
         }
         for row in &commit.fanouts {
             self.mark(match (&row.reused, row.closed) {

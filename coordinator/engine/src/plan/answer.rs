@@ -15,32 +15,82 @@ use super::key::{FILE_PREFIX, changed};
 /// The most changed parts that are named for a step.
 const CHANGED_MAX: usize = 20;
 
+/// What a forecast saw a run do with a step ([`crate::forecast`]).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// Its result is taken under this key.
+    Cached(StepKey),
+    /// It is executed; the key is absent where results are not kept.
+    Runs(Option<StepKey>),
+    /// It is not executed, for this reason.
+    Skipped(String),
+    /// A fan-out whose items are known, and how many of their results are.
+    Items {
+        /// How many items.
+        count: usize,
+        /// How many of them have a result.
+        cached: usize,
+    },
+}
+
 /// What the results that are kept say about keys.
 pub struct Known<'a> {
     /// Whether the result of a key is there, whole.
     pub result: &'a dyn Fn(&Digest) -> bool,
     /// The parts of the key of the nearest earlier result of a step, by the step's id.
     pub nearest: &'a dyn Fn(&str) -> Option<BTreeMap<String, Digest>>,
+    /// What a forecast saw of the step at an index.
+    pub seen: &'a dyn Fn(u32) -> Option<Seen>,
 }
 
 impl Known<'static> {
     /// Nothing is kept anywhere.
-    pub const NOTHING: Known<'static> = Known { result: &|_| false, nearest: &|_| None };
+    pub const NOTHING: Known<'static> =
+        Known { result: &|_| false, nearest: &|_| None, seen: &|_| None };
 }
 
 /// For each step, in the plan's order, what a run of this plan would do now.
 pub fn answers(plan: &Plan, known: &Known<'_>) -> Vec<PlannedStep> {
-    plan.nodes
-        .iter()
-        .map(|node| {
-            let (answer, why, changed) = answer(plan, node, known);
-            let key = node.key.as_ref().map(|key| key.digest);
+    (0u32..)
+        .zip(&plan.nodes)
+        .map(|(index, node)| {
+            let seen = (known.seen)(index);
+            let (answer, why, changed) = match &seen {
+                Some(seen) => answer_seen(node, seen, known),
+                None => answer(plan, node, known),
+            };
+            let key = match &seen {
+                Some(Seen::Cached(key) | Seen::Runs(Some(key))) => Some(key.digest),
+                _ => node.key.as_ref().map(|key| key.digest),
+            };
             PlannedStep { id: node.id.clone(), answer, why, changed, key }
         })
         .collect()
 }
 
 type Answer = (PlanAnswer, String, Vec<String>);
+
+fn answer_seen(node: &Node, seen: &Seen, known: &Known<'_>) -> Answer {
+    match seen {
+        Seen::Cached(_) => cached(),
+        Seen::Runs(Some(key)) => unknown(node, key, known),
+        Seen::Runs(None) => (PlanAnswer::Runs, not_kept(node), Vec::new()),
+        Seen::Skipped(why) => (PlanAnswer::Skipped, why.clone(), Vec::new()),
+        Seen::Items { count, cached } if cached == count => {
+            (PlanAnswer::Cached, format!("all of its {count} items have a result"), Vec::new())
+        }
+        Seen::Items { count, cached: 0 } => {
+            (PlanAnswer::Runs, format!("none of its {count} items has a result"), Vec::new())
+        }
+        Seen::Items { count, cached } => {
+            (PlanAnswer::Runs, format!("{cached} of its {count} items have a result"), Vec::new())
+        }
+    }
+}
+
+fn cached() -> Answer {
+    (PlanAnswer::Cached, "nothing that its result depends on has changed".into(), Vec::new())
+}
 
 fn answer(plan: &Plan, node: &Node, known: &Known<'_>) -> Answer {
     match node.condition.as_deref() {
@@ -74,13 +124,11 @@ fn not_kept(node: &Node) -> String {
 }
 
 fn keyed(node: &Node, key: &StepKey, known: &Known<'_>) -> Answer {
-    if (known.result)(&key.digest) {
-        return (
-            PlanAnswer::Cached,
-            "nothing that its result depends on has changed".into(),
-            Vec::new(),
-        );
-    }
+    if (known.result)(&key.digest) { cached() } else { unknown(node, key, known) }
+}
+
+/// A step whose key has no result.
+fn unknown(node: &Node, key: &StepKey, known: &Known<'_>) -> Answer {
     match (known.nearest)(&node.id) {
         None => (PlanAnswer::Runs, "it has no result yet".into(), Vec::new()),
         Some(before) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use maestro_schemas::action::Effect;
 use maestro_schemas::digest::Digest;
-use maestro_schemas::plan::Items;
+use maestro_schemas::plan::{Items, Node};
 use maestro_schemas::step::{RunState, StepAddress, StepState};
 
 use super::{Asking, NodeStatus, Run};
@@ -165,7 +165,7 @@ impl Run {
     fn key_to_ask(&self, index: u32) -> Option<Digest> {
         let node = self.node(index)?;
         let asked = matches!(self.status(index), NodeStatus::Asking(Asking::Result));
-        if asked || !node.cached || node.effect != Effect::Pure {
+        if asked || !is_reusable(node) {
             return None;
         }
         self.step_key(StepAddress::node(index)).map(|key| key.digest)
@@ -186,10 +186,15 @@ impl Run {
     }
 }
 
+/// Whether results of the node's steps are stored under their keys and taken from there.
+pub fn is_reusable(node: &Node) -> bool {
+    node.cached && node.effect == Effect::Pure
+}
+
 /// A step that ends because the result of its key is known.
-pub fn known_result(node: u32, known: KnownResult, facts: Facts) -> Event {
+pub fn known_result(step: StepAddress, known: KnownResult, facts: Facts) -> Event {
     Event::StepConcluded(Box::new(ConcludedStep {
-        step: StepAddress::node(node),
+        step,
         state: StepState::Cached,
         reason: format!("its result is known from {}", known.run),
         blocks: false,

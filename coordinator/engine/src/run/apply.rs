@@ -59,7 +59,8 @@ impl Run {
     pub(super) fn release(&mut self, step: StepAddress) {
         match self.nodes.get_mut(step.node as usize) {
             Some(NodeStatus::Fanout(fanout)) => {
-                fanout.cursor = fanout.cursor.max(step.item.saturating_add(1))
+                fanout.cursor = fanout.cursor.max(step.item.saturating_add(1));
+                fanout.pass_ended();
             }
             Some(status) => *status = NodeStatus::Active,
             None => {}
@@ -83,7 +84,7 @@ impl Run {
         }
         let ended = reused.clone().unwrap_or_else(|| Bits::new(count));
         self.counts.steps_ended += u64::from(ended.len());
-        let fanout = Fanout {
+        let mut fanout = Fanout {
             count,
             cursor: 0,
             items,
@@ -93,6 +94,7 @@ impl Run {
             dropped: 0,
             unreleased: None,
         };
+        fanout.pass_ended();
         let complete = fanout.is_complete();
         if let Some(status) = self.nodes.get_mut(node as usize) {
             *status = NodeStatus::Fanout(Box::new(fanout));
@@ -151,7 +153,7 @@ impl Run {
                 if !fanout.ended.insert(step.item) {
                     return;
                 }
-                fanout.cursor = fanout.cursor.max(step.item.saturating_add(1));
+                fanout.pass_ended();
                 match state {
                     StepState::Failed => fanout.failed += 1,
                     StepState::Cancelled | StepState::Skipped => fanout.dropped += 1,

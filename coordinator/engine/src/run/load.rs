@@ -24,6 +24,7 @@ impl Run {
             run.open_fanout(fanout.node, fanout.count, fanout.items.map(Arc::new), reused);
             if let Some(NodeStatus::Fanout(open)) = run.nodes.get_mut(fanout.node as usize) {
                 open.cursor = fanout.cursor;
+                open.pass_ended();
                 closed.extend(fanout.closed.then_some(fanout.node));
             }
         }

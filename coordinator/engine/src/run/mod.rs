@@ -118,7 +118,7 @@ pub struct Conclusion {
 pub struct Fanout {
     /// How many items.
     pub count: u32,
-    /// How many have been released.
+    /// The first item that was neither released nor has ended.
     pub cursor: u32,
     /// Items that an expression yielded.
     pub items: Option<Arc<Vec<Value>>>,
@@ -274,19 +274,30 @@ impl Fanout {
         self.ended.len() + self.unreleased.unwrap_or(0) >= self.count
     }
 
-    /// The next item that was neither released nor taken over, from the cursor on.
+    /// The next item to be released.
     pub fn next_item(&self) -> Option<u32> {
         match self.unreleased {
             Some(_) => None,
-            None => (self.cursor..self.count).find(|item| !self.ended.contains(*item)),
+            None => (self.cursor < self.count).then_some(self.cursor),
+        }
+    }
+
+    /// Items to be released from here on, in order.
+    pub fn unreleased_items(&self) -> impl Iterator<Item = u32> {
+        (self.cursor..self.count).filter(|item| !self.ended.contains(*item))
+    }
+
+    /// Moves the cursor past items that have ended.
+    pub fn pass_ended(&mut self) {
+        while self.cursor < self.count && self.ended.contains(self.cursor) {
+            self.cursor += 1;
         }
     }
 
     /// Releases no further item.
     pub fn close(&mut self) {
         if self.unreleased.is_none() {
-            let left = (self.cursor..self.count).filter(|item| !self.ended.contains(*item)).count();
-            self.unreleased = u32::try_from(left).ok();
+            self.unreleased = u32::try_from(self.unreleased_items().count()).ok();
         }
     }
 }

@@ -98,7 +98,10 @@ impl Fold {
             Answer::Former(former) => {
                 first.former = Some(former.map(|loaded| Box::new(Former::read(*loaded))))
             }
-            Answer::Result(_) | Answer::ItemOutputs(_) | Answer::Unavailable => {}
+            Answer::Result(_)
+            | Answer::ItemResults(_)
+            | Answer::ItemOutputs(_)
+            | Answer::Unavailable => {}
         }
         self.go_on(batch, line);
     }

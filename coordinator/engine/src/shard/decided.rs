@@ -124,10 +124,18 @@ impl Fold {
         self.schedule.push(&planned.pool, place, entry);
     }
 
-    fn queue_fanout(&mut self, id: RunId, node: u32) {
-        let waits = self.runs.get(&id).map(|run| run.status(node));
-        if matches!(waits, Some(NodeStatus::Fanout(fanout)) if fanout.next_item().is_some()) {
-            self.enqueue(id, node, Entry::Items { run: id, node });
+    /// Puts a fan-out in line, once it is known whether its next item needs to be executed.
+    pub(super) fn queue_fanout(&mut self, id: RunId, node: u32) {
+        let next = match self.runs.get(&id).map(|run| run.status(node)) {
+            Some(NodeStatus::Fanout(fanout)) => fanout.next_item(),
+            _ => None,
+        };
+        match next {
+            Some(item) if self.is_looked_up((id, node), item) => {
+                self.enqueue(id, node, Entry::Items { run: id, node });
+            }
+            Some(_) => self.look_up((id, node)),
+            None => {}
         }
     }
 

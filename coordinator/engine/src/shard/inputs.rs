@@ -108,6 +108,8 @@ pub(super) enum About {
     Command(u16, RunId),
     /// A node of a run.
     Node(RunId, u32),
+    /// Items of a node of a run.
+    Items(RunId, u32),
 }
 
 /// How long an unanswered question waits before it is asked again, in milliseconds.
@@ -150,7 +152,7 @@ impl Fold {
             },
             Input::Reported { report, .. } => Some(report.run),
             Input::Answered(ask, _) => self.asked.get(ask).map(|asked| match asked.about {
-                About::Command(_, run) | About::Node(run, _) => run,
+                About::Command(_, run) | About::Node(run, _) | About::Items(run, _) => run,
             }),
             Input::Lapsed { run, .. } | Input::Resumed { run, .. } => Some(*run),
         }
@@ -264,6 +266,7 @@ impl Fold {
         match asked.about {
             About::Command(shard, run) => self.answer_command(batch, (shard, run), answer),
             About::Node(run, node) => self.answer_node(batch, run, node, answer),
+            About::Items(run, node) => self.answer_items(batch, (run, node), answer),
         }
     }
 
@@ -277,7 +280,8 @@ impl Fold {
         };
         match (asking, answer) {
             (Asking::Result, Answer::Result(Some(known))) => {
-                let event = crate::run::advance::known_result(node, known, facts);
+                let event =
+                    crate::run::advance::known_result(StepAddress::node(node), known, facts);
                 self.decided(batch, id, vec![event]);
             }
             (Asking::ItemOutputs(source), Answer::ItemOutputs(items)) => {

@@ -69,6 +69,7 @@ impl Fold {
             record::finish(batch, run, outputs, at);
             if run.state.is_final() {
                 self.runs.remove(&id);
+                self.lookups.retain(|(run, _), _| *run != id);
             }
         }
     }
@@ -144,13 +145,14 @@ impl Fold {
         self.schedule.forget(|run| !runs.contains_key(&run));
         self.timers.retain(|(_, run, _)| runs.contains_key(run));
         self.held.retain(|(run, _), _| runs.contains_key(run));
+        self.lookups.retain(|(run, _), _| runs.contains_key(run));
         self.inputs.retain(|input| input.shard() != Some(number));
         self.pending.retain(|(shard, _), _| *shard != number);
         let pending = &self.pending;
         // An answer to a question of before must not pass for one of after a take-over.
         self.asked.retain(|_, asked| match asked.about {
             About::Command(shard, run) => pending.contains_key(&(shard, run)),
-            About::Node(run, _) => runs.contains_key(&run),
+            About::Node(run, _) | About::Items(run, _) => runs.contains_key(&run),
         });
         if tell {
             self.requests.push(Request::Release { shard: number, hand_over: false });

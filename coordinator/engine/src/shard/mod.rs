@@ -16,6 +16,7 @@ pub mod commit;
 mod decided;
 mod inputs;
 mod landing;
+mod lookup;
 pub mod owned;
 mod record;
 mod release;
@@ -38,6 +39,7 @@ use crate::schedule::{Place, Schedule};
 use batch::{Batch, InFlight};
 use commands::Pending;
 use inputs::{Asked, Input};
+use lookup::Lookup;
 use owned::{RENEWAL_MS, Shard};
 use request::{AskId, Completion, Request};
 
@@ -63,6 +65,7 @@ pub struct Fold {
     pending: BTreeMap<(u16, RunId), VecDeque<Pending>>,
     timers: BTreeSet<(u64, RunId, StepAddress)>,
     held: BTreeMap<(RunId, u32), (PoolName, Place)>,
+    lookups: BTreeMap<(RunId, u32), Lookup>,
     batch_max: usize,
     cautious_until_ms: u64,
     poisoned: BTreeMap<RunId, String>,
@@ -90,6 +93,7 @@ impl Fold {
             pending: BTreeMap::new(),
             timers: BTreeSet::new(),
             held: BTreeMap::new(),
+            lookups: BTreeMap::new(),
             batch_max: BATCH_MAX,
             cautious_until_ms: 0,
             poisoned: BTreeMap::new(),

@@ -16,6 +16,7 @@ use super::commit::{
 use super::request::{Publication, Request};
 use crate::decide::cancel::survives;
 use crate::event::{ConcludedStep, EndedAttempt, Event};
+use crate::run::advance::is_reusable;
 use crate::run::{NodeStatus, Run};
 
 /// Where an event is recorded: the run's shard as it will be after this batch.
@@ -192,11 +193,7 @@ fn result(batch: &mut Batch, run: &Run, ended: &EndedAttempt) {
     let Some(node) = run.node(ended.step.node) else {
         return;
     };
-    if !node.cached
-        || node.effect != Effect::Pure
-        || ended.state != StepState::Succeeded
-        || node.for_each.is_some()
-    {
+    if !is_reusable(node) || ended.state != StepState::Succeeded {
         return;
     }
     let Some(key) = run.step_key(ended.step) else {
@@ -205,7 +202,7 @@ fn result(batch: &mut Batch, run: &Run, ended: &EndedAttempt) {
     batch.commit.results.push(ResultRow {
         project: run.project.clone(),
         key: key.digest,
-        step: node.id.clone(),
+        step: run.step_name(ended.step),
         pipeline: run.plan.name.clone(),
         parts: key.parts,
         run: run.id,

@@ -90,6 +90,10 @@ impl Fold {
                     self.held.entry((entry.run(), node)).or_insert((pool.clone(), place));
                     return None;
                 }
+                if !self.is_looked_up((entry.run(), node), item) {
+                    self.look_up((entry.run(), node));
+                    return None;
+                }
                 self.schedule.push_front(pool, place, entry);
                 Some(first(StepAddress::item(node, item)))
             }

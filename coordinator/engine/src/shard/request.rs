@@ -154,6 +154,13 @@ pub enum Ask {
         /// The key.
         key: Digest,
     },
+    /// As [`Ask::Result`], for some items of a fan-out.
+    ItemResults {
+        /// The tenant.
+        project: ProjectName,
+        /// Items and their keys.
+        keys: Vec<(u32, Digest)>,
+    },
     /// The outputs of all items of a fan-out, in order.
     ItemOutputs {
         /// The run.
@@ -179,6 +186,8 @@ pub enum Answer {
     Former(Option<Box<LoadedRun>>),
     /// The result; absent where it is not known or not whole.
     Result(Option<KnownResult>),
+    /// The items whose results are known and whole.
+    ItemResults(Vec<(u32, KnownResult)>),
     /// Outputs and artifacts, one for each item, in order.
     ItemOutputs(Vec<(Outputs, Vec<Artifact>)>),
     /// It could not be found out now; it is asked again.

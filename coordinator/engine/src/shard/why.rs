@@ -50,9 +50,13 @@ impl Fold {
             }
             NodeStatus::Ready => Some(self.why_room(run, name, index, now_ms)),
             NodeStatus::Fanout(fanout) => {
+                fanout.next_item()?;
                 let left = fanout.count.saturating_sub(fanout.cursor);
-                (fanout.next_item().is_some())
-                    .then(|| self.why_room(run, format!("{name} ({left} items)"), index, now_ms))
+                let name = format!("{name} ({left} items)");
+                Some(match self.is_looking_up(run.id, index) {
+                    true => reason(name, "asking", "whether their results are known".into()),
+                    false => self.why_room(run, name, index, now_ms),
+                })
             }
             NodeStatus::Active | NodeStatus::Ended(_) => None,
         }

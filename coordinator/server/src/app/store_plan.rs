@@ -1,12 +1,15 @@
 //! Stores a plan and tells what a run of it would do now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use maestro_engine::forecast::Forecast;
 use maestro_engine::plan::answer::{Known, answers};
 use maestro_engine::plan::sources::Sources;
 use maestro_engine::plan::{CheckedPlan, Request, compile};
+use maestro_engine::shard::request::KnownResult;
 use maestro_schemas::api::plans::PlanStored;
 use maestro_schemas::digest::Digest;
+use maestro_schemas::id::RunId;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::plan::Plan;
 use serde_json::Value;
@@ -22,12 +25,19 @@ impl App {
     pub async fn store_plan(&self, project: &ProjectName, plan: Plan) -> Result<PlanStored, Error> {
         let plan = CheckedPlan::check(plan).map_err(|error| Error::Unsound(error.to_string()))?;
         let digest = plan::store(&self.pool, project, &plan).await?;
-        let whole = self.whole_results(project, &plan).await?;
+        let forecast = self.forecast(project, &plan).await?;
+        let unseen = (0u32..).zip(&plan.nodes).filter(|(index, _)| forecast.seen(*index).is_none());
+        let keys: Vec<Digest> = unseen
+            .filter(|(_, node)| node.cached)
+            .filter_map(|(_, node)| Some(node.key.as_ref()?.digest))
+            .collect();
+        let whole = self.whole_results(project, &keys).await?;
         let steps: Vec<String> = plan.nodes.iter().map(|node| node.id.clone()).collect();
         let nearest = result::latest_parts(&self.pool, project, &plan.name, &steps).await?;
         let known = Known {
-            result: &|key| whole.contains(key),
+            result: &|key| whole.contains_key(key),
             nearest: &|step| nearest.get(step).cloned(),
+            seen: &|node| forecast.seen(node).cloned(),
         };
         Ok(PlanStored { digest, steps: answers(&plan, &known) })
     }
@@ -60,21 +70,30 @@ impl App {
         Ok((digest, compiled.labels))
     }
 
-    /// Keys of the plan whose results are known with every artifact there.
+    /// Plays a run of the plan ahead, as far as results carry it.
+    async fn forecast(&self, project: &ProjectName, plan: &CheckedPlan) -> Result<Forecast, Error> {
+        let mut forecast = Forecast::begin(plan.clone(), project.clone(), RunId::generate());
+        loop {
+            let wanted = forecast.wanted();
+            if wanted.is_empty() {
+                return Ok(forecast);
+            }
+            forecast.learn(self.whole_results(project, &wanted).await?);
+        }
+    }
+
+    /// The results of keys that are known with every artifact there.
     async fn whole_results(
         &self,
         project: &ProjectName,
-        plan: &CheckedPlan,
-    ) -> Result<BTreeSet<Digest>, Error> {
-        let keyed = plan.nodes.iter().filter(|node| node.cached);
-        let keys: Vec<Digest> = keyed.filter_map(|node| Some(node.key.as_ref()?.digest)).collect();
-        let known = result::known(&self.pool, project, &keys).await?;
-        let mut whole = BTreeSet::new();
-        for (key, result) in known {
+        keys: &[Digest],
+    ) -> Result<BTreeMap<Digest, KnownResult>, Error> {
+        let mut whole = BTreeMap::new();
+        for (key, result) in result::known(&self.pool, project, keys).await? {
             let digests: Vec<Digest> =
                 result.artifacts.iter().map(|artifact| artifact.digest).collect();
             if self.objects.missing(&digests).await?.is_empty() {
-                whole.insert(key);
+                whole.insert(key, result);
             }
         }
         Ok(whole)

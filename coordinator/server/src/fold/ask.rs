@@ -68,6 +68,13 @@ impl State {
                 Ok(Answer::Former(former.map(Box::new)))
             }
             Ask::Result { project, key } => self.result(&project, key).await.map(Answer::Result),
+            Ask::ItemResults { project, keys } => {
+                let mut known = Vec::new();
+                for (item, key) in keys {
+                    known.extend(self.result(&project, key).await?.map(|found| (item, found)));
+                }
+                Ok(Answer::ItemResults(known))
+            }
             Ask::ItemOutputs { run, node } => {
                 let mut conn = self.connection().await?;
                 load::item_outputs(&mut conn, run, node).await.map(Answer::ItemOutputs)

@@ -1,0 +1,191 @@
+//! What a run of a plan would do now: the engine's own run, played ahead as far as results that
+//! are known carry it.
+//!
+//! It does no I/O. Its driver asks [`Forecast::wanted`] for keys, looks their results up, says
+//! them to [`Forecast::learn`], and repeats this until no key is wanted. What then is
+//! [`Forecast::seen`] of a step is what a run would do; a step that it did not come to depends on
+//! one that is executed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use maestro_schemas::digest::Digest;
+use maestro_schemas::id::RunId;
+use maestro_schemas::name::ProjectName;
+use maestro_schemas::outcome::Outputs;
+use maestro_schemas::plan::StepKey;
+use maestro_schemas::step::{RunState, StepAddress, StepState};
+
+use crate::decide::Facts;
+use crate::event::Event;
+use crate::plan::CheckedPlan;
+use crate::plan::answer::Seen;
+use crate::run::advance::{Next, is_reusable, known_result};
+use crate::run::graph::Graph;
+use crate::run::{Asking, NodeStatus, Run};
+use crate::shard::commit::RunRow;
+use crate::shard::request::KnownResult;
+
+/// The most items of one fan-out whose results are looked up.
+pub const ITEMS_MAX: u32 = 1_000;
+
+/// Time does not pass in a forecast.
+const FACTS: Facts = Facts { now_ms: 0, epoch: 0 };
+
+/// A run that is played ahead.
+#[derive(Debug)]
+pub struct Forecast {
+    run: Run,
+    known: BTreeMap<Digest, Option<KnownResult>>,
+    open: Vec<Question>,
+    seen: BTreeMap<u32, Seen>,
+}
+
+#[derive(Debug)]
+enum Question {
+    /// A node's result.
+    Node(u32, StepKey),
+    /// The results of a fan-out's items.
+    Items(u32, Vec<Digest>),
+}
+
+impl Forecast {
+    /// A run of `plan` that would begin now, under the id that it would have.
+    pub fn begin(plan: CheckedPlan, project: ProjectName, id: RunId) -> Self {
+        let graph = Arc::new(Graph::of(&plan));
+        let row = RunRow {
+            id,
+            project,
+            shard: 0,
+            pipeline: plan.name.clone(),
+            state: RunState::Running,
+            plan: plan.digest(),
+            labels: BTreeMap::new(),
+            rerun: None,
+            created_at_ms: 0,
+            batch: 0,
+            steps_total: 0,
+        };
+        let mut forecast = Self {
+            run: Run::begin(row, plan, graph),
+            known: BTreeMap::new(),
+            open: Vec::new(),
+            seen: BTreeMap::new(),
+        };
+        forecast.go_on();
+        forecast
+    }
+
+    /// Keys whose results must be known to go on; none once there is nothing more to see.
+    pub fn wanted(&self) -> Vec<Digest> {
+        let keys: BTreeSet<Digest> = self.open.iter().flat_map(Question::keys).collect();
+        keys.into_iter().collect()
+    }
+
+    /// Takes note of results; a wanted key that is not among them has none.
+    pub fn learn(&mut self, mut results: BTreeMap<Digest, KnownResult>) {
+        for key in self.wanted() {
+            let result = results.remove(&key);
+            self.known.entry(key).or_insert(result);
+        }
+        for question in std::mem::take(&mut self.open) {
+            match question {
+                Question::Node(node, key) => self.learn_node(node, key),
+                Question::Items(node, keys) => self.learn_items(node, &keys),
+            }
+        }
+        self.go_on();
+    }
+
+    /// What a run would do with a node; `None` where that depends on a step that is executed.
+    pub fn seen(&self, node: u32) -> Option<&Seen> {
+        self.seen.get(&node)
+    }
+
+    fn learn_node(&mut self, node: u32, key: StepKey) {
+        let result = self.known.get(&key.digest).cloned().flatten();
+        let is_known = result.is_some();
+        if let Some(result) = result {
+            self.apply(&known_result(StepAddress::node(node), result, FACTS));
+        }
+        self.seen.insert(node, if is_known { Seen::Cached(key) } else { Seen::Runs(Some(key)) });
+    }
+
+    fn learn_items(&mut self, node: u32, keys: &[Digest]) {
+        let found: Vec<Option<KnownResult>> =
+            keys.iter().map(|key| self.known.get(key).cloned().flatten()).collect();
+        let cached = found.iter().flatten().count();
+        self.seen.insert(node, Seen::Items { count: keys.len(), cached });
+        if cached < keys.len() {
+            return;
+        }
+        let outputs: Vec<Outputs> =
+            found.iter().flatten().map(|result| result.outputs.clone()).collect();
+        self.run.item_outputs.insert(node, Arc::new(outputs));
+        for (item, result) in (0u32..).zip(found.into_iter().flatten()) {
+            self.apply(&known_result(StepAddress::item(node, item), result, FACTS));
+        }
+    }
+
+    /// Looks at nodes as the run does, until each that is left waits for an answer or for a step
+    /// that is executed.
+    fn go_on(&mut self) {
+        while let Some(node) = self.run.opened.pop_front() {
+            match self.run.look_at(node, FACTS) {
+                Next::Nothing | Next::Ask(Asking::Result, None) => {}
+                Next::Release => {
+                    self.seen.insert(node, Seen::Runs(None));
+                }
+                Next::Ask(Asking::Result, Some(_)) => {
+                    let key = self.run.step_key(StepAddress::node(node));
+                    self.open.extend(key.map(|key| Question::Node(node, key)));
+                }
+                // What it reads was executed in no forecast, so its outputs are not to be had.
+                Next::Ask(Asking::ItemOutputs(_), _) => {}
+                Next::Decide(event) => self.decide(node, &event),
+            }
+        }
+    }
+
+    fn decide(&mut self, node: u32, event: &Event) {
+        if let Event::StepConcluded(concluded) = event
+            && concluded.state != StepState::Cached
+        {
+            self.seen.insert(node, Seen::Skipped(concluded.reason.clone()));
+        }
+        self.apply(event);
+        let Event::FanoutOpened { count, .. } = event else {
+            return;
+        };
+        let reusable = self.run.node(node).is_some_and(is_reusable);
+        match self.run.status(node) {
+            NodeStatus::Fanout(_) if !reusable => {
+                self.seen.insert(node, Seen::Runs(None));
+            }
+            NodeStatus::Fanout(_) if *count <= ITEMS_MAX => {
+                let key = |item| self.run.step_key(StepAddress::item(node, item));
+                let keys: Option<Vec<Digest>> =
+                    (0..*count).map(|item| key(item).map(|key| key.digest)).collect();
+                self.open.extend(keys.map(|keys| Question::Items(node, keys)));
+            }
+            NodeStatus::Fanout(_) => {}
+            _ => {
+                self.run.item_outputs.insert(node, Arc::new(Vec::new()));
+                self.seen.insert(node, Seen::Skipped("it has no items".into()));
+            }
+        }
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.run.apply(event, FACTS.now_ms);
+    }
+}
+
+impl Question {
+    fn keys(&self) -> Vec<Digest> {
+        match self {
+            Self::Node(_, key) => vec![key.digest],
+            Self::Items(_, keys) => keys.clone(),
+        }
+    }
+}
