@@ -4,8 +4,8 @@
 #   scripts/with-clock.sh "building" target/logs/build.log cargo build --release
 #
 # On a terminal the line is updated in place; elsewhere there is a line at the start and one at the
-# end, and with CI=true one every minute, for those who end what is silent. Passes the command's exit code on; ends with it when interrupted. With VERBOSE=1 the output
-# is shown as it comes, too.
+# end, and with CI=true one every minute, for those who end what is silent. Passes the command's
+# exit code on; ends with it when interrupted. With VERBOSE=1 the output is shown as it comes, too.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then
@@ -64,6 +64,12 @@ if [ "$code" -eq 0 ]; then
 else
     printf '%s  failed (exit code %d)  %s\n' "$what" "$code" "$(clock)" >&2
     printf 'the last lines of %s:\n' "$log" >&2
-    tail -n 40 "$log" | sed 's/^/  /' >&2
+    tail -n 20 "$log" | sed 's/^/  /' >&2
+    # Tests that failed stand far above the end where others ran after them.
+    if grep -q 'panicked at' "$log"; then
+        printf 'what failed in it:\n' >&2
+        grep -E -A 12 'panicked at' "$log" | grep -vE '^ +(at|[0-9]+:) ' | cut -c 1-600 |
+            tail -n 120 | sed 's/^/  /' >&2
+    fi
 fi
 exit "$code"
