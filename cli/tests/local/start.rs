@@ -1,5 +1,7 @@
 //! From an empty directory to a run's end, and what one asks about it afterwards.
 
+use nix::sys::signal::Signal;
+
 use crate::session::Session;
 
 const SHELL: &str = include_str!("../../src/commands/init/shell.yaml");
@@ -78,6 +80,9 @@ fn the_same_key_is_the_same_run_and_another_request_under_it_is_refused() {
 #[test]
 fn a_plan_asks_the_stack_and_what_is_not_there_ends_with_6_and_a_wrong_token_with_4() {
     let session = Session::new(SHELL);
+    // Stays although nobody is attached for a while.
+    let mut up = session.spawn(&["up"]);
+    up.prints("http://");
     let plan = session.json(&["plan"]);
     assert_eq!(plan["asked"], true);
     assert_eq!(plan["steps"].as_array().unwrap().len(), 2);
@@ -93,6 +98,8 @@ fn a_plan_asks_the_stack_and_what_is_not_there_ends_with_6_and_a_wrong_token_wit
         .output()
         .unwrap();
     assert_eq!(stranger.status.code(), Some(4));
+    up.signal(Signal::SIGTERM);
+    up.done().ends_with(0);
 }
 
 /// A file's path and text.

@@ -1,40 +1,70 @@
 //! What a person at a terminal sees.
 
-use std::process::Stdio;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::session::Session;
 
-const TWO: &str = "
+/// Both steps go on until there is a file, so that they are seen while they run.
+fn two(go: &Path) -> String {
+    let script = format!("until [ -e {} ]; do sleep 0.05; done", go.display());
+    format!(
+        "
 name: two
 stages:
   - name: build
     parallel:
-      - { name: left, run: shell, with: { script: 'sleep 1' } }
-      - { name: right, run: shell, with: { script: 'sleep 1' } }
-";
+      - {{ name: left, run: shell, with: {{ script: '{script}' }} }}
+      - {{ name: right, run: shell, with: {{ script: '{script}' }} }}
+"
+    )
+}
 
-/// `script` gives the program a terminal; it is part of util-linux.
-fn at_a_terminal(session: &Session, line: &str) -> String {
+/// `script` gives the program a terminal; it is part of util-linux. Once it has shown all of
+/// `awaited`, `then` is done.
+fn at_a_terminal(session: &Session, line: &str, awaited: &[&str], then: impl Fn()) -> String {
     let program = env!("CARGO_BIN_EXE_maestro");
-    let mut command = session.command(&[]);
-    let path = command.get_current_dir().unwrap().to_owned();
-    command = std::process::Command::new("script");
-    let output = command
+    let path = session.command(&[]).get_current_dir().unwrap().to_owned();
+    let mut child = Command::new("script")
         .args(["-qec", &format!("stty cols 60 rows 12; {program} {line}"), "/dev/null"])
         .current_dir(path)
         .env("TERM", "xterm")
         .env_remove("NO_COLOR")
         .env_remove("MAESTRO_SERVER")
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let mut output = child.stdout.take().unwrap();
+    let mut seen = Vec::new();
+    let mut part = [0; 4096];
+    let mut is_done = false;
+    loop {
+        let count = output.read(&mut part).unwrap();
+        if count == 0 {
+            child.wait().unwrap();
+            return String::from_utf8_lossy(&seen).into_owned();
+        }
+        seen.extend_from_slice(&part[..count]);
+        let text = String::from_utf8_lossy(&seen);
+        if !is_done && awaited.iter().all(|wanted| text.contains(wanted)) {
+            is_done = true;
+            then();
+        }
+    }
 }
 
 #[test]
 fn the_graph_is_redrawn_in_place_fits_the_window_and_stays() {
-    let session = Session::new(TWO);
-    let seen = at_a_terminal(&session, "run --local");
+    let outside = tempfile::tempdir().unwrap();
+    let go = outside.path().join("go");
+    let session = Session::new(&two(&go));
+    let running = ["▶ left", "▶ right"];
+    let seen = at_a_terminal(&session, "run --local --wait-timeout 60s", &running, || {
+        fs::write(&go, "").unwrap()
+    });
     assert!(seen.contains("▶ left"), "{seen:?}");
     assert!(seen.contains("✓ left"), "{seen:?}");
     assert!(
