@@ -22,7 +22,9 @@ const TAILS_MAX: usize = 5;
 pub async fn tell(watch: &Watch, mut run: Run, mut sight: Sight) -> Result<Exit, Error> {
     let Watch { client, output, flags, .. } = watch;
     let detail = client.run(watch.run).await?;
+    let before = run.clone();
     run.refresh(&detail, client.steps(watch.run).await?);
+    sight.catch_up(Some(&before), &run, detail.batch)?;
     if output.is_json() {
         output.json_line(&json!({ "event": "ended", "run": detail }))?;
         return Ok(exit(&run));

@@ -70,6 +70,7 @@ impl Watch {
         let mut state =
             State { run, sight: Sight::new(self.output), tails, asked: BTreeSet::new() };
         state.sight.begin(&state.run);
+        state.sight.catch_up(None, &state.run, detail.batch)?;
         let mut interrupts = Interrupts::listen()?;
         let deadline = self.wait.and_then(|wait| Instant::now().checked_add(wait));
         let mut ticks = interval(TICK);
@@ -137,7 +138,9 @@ impl Watch {
             }
             Next::Ended => {
                 let detail = self.client.run(self.run).await?;
+                let before = state.run.clone();
                 state.run.refresh(&detail, self.client.steps(self.run).await?);
+                state.sight.catch_up(Some(&before), &state.run, detail.batch)?;
                 if !detail.summary.state.is_final() {
                     stream.pause().await;
                 }

@@ -5,6 +5,7 @@ use maestro_schemas::event::Event;
 use crate::error::Error;
 use crate::output::Output;
 use crate::view::frame::{Viewport, frame};
+use crate::view::missed::missed;
 use crate::view::model::{Run, Step};
 use crate::view::screen::Screen;
 use crate::view::{clean, plain};
@@ -42,6 +43,26 @@ impl Sight {
         if matches!(self.kind, Kind::Plain) {
             self.output.talk(&format!("{} {}", run.id, run.pipeline));
         }
+    }
+
+    /// Shows what the run went through since it was known as `before`, or at all.
+    pub fn catch_up(&self, before: Option<&Run>, run: &Run, batch: u64) -> Result<(), Error> {
+        if matches!(self.kind, Kind::Live { .. }) {
+            return Ok(());
+        }
+        for (was, event) in missed(before, run, batch) {
+            match self.kind {
+                Kind::Live { .. } => {}
+                Kind::Json => self.output.json_line(&event)?,
+                Kind::Plain => {
+                    let before = plain::Before::step(run, was);
+                    for line in plain::lines(before, run, &event, event.at_ms) {
+                        self.output.talk(&line);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Folds an event into the run and shows what it changed.

@@ -11,6 +11,7 @@
 pub mod clean;
 pub mod duration;
 pub mod frame;
+pub mod missed;
 pub mod model;
 pub mod paint;
 pub mod plain;

@@ -32,6 +32,11 @@ impl Before {
         };
         Self { run: run.state, step }
     }
+
+    /// A step that is no fan-out was in this state.
+    pub const fn step(run: &Run, was: StepState) -> Self {
+        Self { run: run.state, step: Some((was, None)) }
+    }
 }
 
 /// The lines of an event that was just folded.

@@ -56,6 +56,16 @@ fn json_lines_begin_with_the_submission_and_end_with_the_run() {
 }
 
 #[test]
+fn a_run_that_ended_before_it_was_watched_is_told_step_by_step() {
+    let session = Session::new(SHELL);
+    session.run(&["run"]).ends_with(0);
+    let watched = session.run(&["runs", "watch", "last"]).ends_with(0);
+    assert!(watched.stderr.contains("[greet/hello] succeeded"), "{}", watched.stderr);
+    let lines = session.run(&["runs", "watch", "last", "--json"]).ends_with(0).lines();
+    assert!(lines.iter().any(|line| line["event"] == "step" && line["state"] == "succeeded"));
+}
+
+#[test]
 fn the_same_key_is_the_same_run_and_another_request_under_it_is_refused() {
     let session = Session::new(SHELL);
     let submit = |who: &str| {
