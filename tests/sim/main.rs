@@ -10,6 +10,8 @@ mod bus;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod dice;
 #[cfg(test)]
 mod plans;

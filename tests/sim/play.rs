@@ -6,6 +6,7 @@ use crate::check::{Checker, Violation};
 use crate::dice::Dice;
 use crate::planted::Planted;
 use crate::setting::Setting;
+use crate::store::Store;
 use crate::world::World;
 
 /// How a seed is played.
@@ -15,6 +16,8 @@ pub struct How {
     /// The one invariant that is checked; absent means all.
     pub only: Option<u8>,
     pub traced: bool,
+    /// Whether the store keeps what is written.
+    pub journalled: bool,
 }
 
 /// What became of a seed.
@@ -23,6 +26,8 @@ pub struct Played {
     pub trace: Vec<String>,
     pub happened: u64,
     pub commits: u64,
+    /// The rows at the end.
+    pub store: Store,
     pub marks: BTreeMap<&'static str, u64>,
     /// How long the last run took to end after the last fault, in milliseconds.
     pub ended_after_ms: u64,
@@ -43,12 +48,14 @@ pub fn play(seed: u64, how: How) -> Played {
     let told = format!("{setting:?}");
     let mut world = World::new(setting, dice, checker);
     world.trace = how.traced.then(|| vec![told]);
+    world.store.journal = how.journalled.then(Vec::new);
     let result = world.play();
     Played {
         result,
         trace: world.trace.unwrap_or_default(),
         happened: world.happened,
         commits: world.store.commits,
+        store: world.store,
         marks: world.marks,
         ended_after_ms: world.now.saturating_sub(until.max(world.people.last_at)),
     }

@@ -7,7 +7,8 @@
 --
 -- Rows are found by key, one by one, whatever the tables' statistics say: tables that are empty at
 -- one moment and full at the next would else be read whole for each row that is looked for. Hence
--- the laterals with a limit, which fix the order, and the settings, which fix the method.
+-- the laterals with a limit, which fix the order; the fold's connection has the settings that fix
+-- the method.
 --
 -- Lists of a plain step are arrays; the others are rare, are null where empty, and hold their
 -- free-form values as texts of JSON, so that they are kept letter by letter.
@@ -66,9 +67,7 @@ create function commit_batch(
   a_cost bigint[], a_failure text[], a_outputs text[], a_artifacts text[],
   steps json, runs_begun json, runs_changed json, fanouts json, timers_set json,
   timers_cleared json, run_events json, audits json, notices json, results json
-) returns text language plpgsql
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-as $$
+) returns text language plpgsql as $$
 declare
   changed bigint;
 begin

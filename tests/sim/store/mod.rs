@@ -6,15 +6,16 @@ mod read;
 mod record;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use maestro_engine::plan::CheckedPlan;
-use maestro_engine::shard::commit::{AuditRow, ResultRow};
+use maestro_engine::shard::commit::{AuditRow, Commit, ResultRow};
 use maestro_engine::shard::owned::LEASE_MS;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::{CommandId, RunId};
 use maestro_schemas::name::ProjectName;
 
-pub use land::Landed;
+pub use land::{Landed, is_poisoned};
 pub use record::RunRecord;
 
 /// What a report says in an output whose text the database refuses as data.
@@ -59,6 +60,17 @@ pub struct Store {
     pub keys: BTreeMap<String, RunId>,
     pub fault: Option<Fault>,
     pub commits: u64,
+    /// Everything that was written, where it is to be written again elsewhere.
+    pub journal: Option<Vec<Written>>,
+}
+
+/// Something that was written.
+#[derive(Debug, Clone)]
+pub enum Written {
+    /// A shard was taken: its epoch was raised.
+    Taken { shard: u16, epoch: u64 },
+    /// A commit was sent.
+    Sent(Arc<Commit>),
 }
 
 impl Store {
@@ -77,7 +89,9 @@ impl Store {
         row.owner = Some(name.to_owned());
         row.epoch += 1;
         row.expires_at = now + LEASE_MS;
-        Some(row.epoch)
+        let epoch = row.epoch;
+        self.journal.iter_mut().for_each(|list| list.push(Written::Taken { shard, epoch }));
+        Some(epoch)
     }
 
     /// Frees a shard of this epoch.

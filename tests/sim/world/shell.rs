@@ -12,7 +12,7 @@ use maestro_schemas::step::{RunState, StepState};
 
 use super::{Checked, Happening, Process, World};
 use crate::planted::Planted;
-use crate::store::Landed;
+use crate::store::{Landed, Written};
 
 impl World {
     pub fn perform(&mut self, process: Process, request: Request) -> Checked {
@@ -104,6 +104,8 @@ impl World {
             return self.commit_unknown(from, sending);
         }
         let before = self.checker.before(commit, &self.store);
+        let sent = Written::Sent(Arc::clone(commit));
+        self.store.journal.iter_mut().for_each(|list| list.push(sent.clone()));
         let landed = self.store.land(commit, self.now);
         self.note(|| format!("the commit of c{} lands: {landed:?}", from.0));
         self.checker.landed(commit, &landed, (before, &self.store))?;

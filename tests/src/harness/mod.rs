@@ -14,12 +14,14 @@ use maestro_streams::topology::{self, Role, Topology};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+mod database;
 mod dead;
 mod process;
 pub mod record;
 mod submit;
 mod worker;
 
+pub use database::Database;
 pub use dead::DeadLetters;
 pub use process::{Process, SCRIPTED_POOL, ScriptedWorker};
 pub use submit::plan_of;
