@@ -150,8 +150,7 @@ begin
           as x (run uuid, node int, batch bigint, count int, cursor int, items text,
                 closed boolean, reused text)
       on conflict (run, node) do update
-        set batch = excluded.batch, count = excluded.count, cursor = excluded.cursor,
-            items = excluded.items, closed = excluded.closed, reused = excluded.reused;
+        set batch = excluded.batch, cursor = excluded.cursor, closed = excluded.closed;
     get diagnostics changed = row_count;
     perform must_change('fanout', json_array_length(fanouts), changed);
   end if;

@@ -141,7 +141,9 @@ impl Store {
 
     fn write_rest(&mut self, commit: &Commit) -> Result<(), String> {
         for row in &commit.fanouts {
-            self.record(row.run)?.fanouts.insert(row.node, row.clone());
+            let fanouts = &mut self.record(row.run)?.fanouts;
+            let opened = fanouts.entry(row.node).or_insert_with(|| row.clone());
+            (opened.batch, opened.cursor, opened.closed) = (row.batch, row.cursor, row.closed);
         }
         for change in &commit.runs_changed {
             let mut change = change.clone();

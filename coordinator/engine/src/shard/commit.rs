@@ -233,7 +233,8 @@ pub struct RunCounts {
     pub work_ms: u64,
 }
 
-/// A fan-out: one row however many items.
+/// A fan-out: one row however many items. What determines it (`count`, `items`, `reused`) is said
+/// by the row that opens it and never changes; a later row leaves `items` and `reused` out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FanoutRow {
     /// The run.

@@ -274,7 +274,7 @@ fn tell_step(
     batch.tell(&run.project, told(run.id, at.batch, at.now_ms, kind));
 }
 
-/// The fan-out's row, as the batch found or made it, with its cursor moved.
+/// The fan-out's row, as the batch made it or else without what never changes, with its cursor moved.
 fn fanout(batch: &mut Batch, run: &Run, node: u32, at: At) {
     let NodeStatus::Fanout(open) = run.status(node) else {
         return;
@@ -288,9 +288,9 @@ fn fanout(batch: &mut Batch, run: &Run, node: u32, at: At) {
                 batch: at.batch,
                 count: open.count,
                 cursor: open.cursor,
-                items: open.items.as_ref().map(|items| items.as_ref().clone()),
+                items: None,
                 closed: open.unreleased.is_some(),
-                reused: open.reused.as_ref().map(|reused| reused.bytes().to_vec()),
+                reused: None,
             };
             batch.fanouts.insert((run.id, node), row);
         }
