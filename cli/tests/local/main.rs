@@ -8,6 +8,7 @@
 )]
 
 mod end;
+mod reuse;
 mod session;
 mod start;
 mod view;

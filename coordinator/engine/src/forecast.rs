@@ -6,7 +6,7 @@
 //! [`Forecast::seen`] of a step is what a run would do; a step that it did not come to depends on
 //! one that is executed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use maestro_schemas::digest::Digest;
@@ -29,15 +29,24 @@ use crate::shard::request::KnownResult;
 /// The most items of one fan-out whose results are looked up.
 pub const ITEMS_MAX: u32 = 1_000;
 
+/// The most items of all fan-outs together whose results are looked up.
+pub const ITEMS_TOTAL_MAX: u32 = 20_000;
+
+/// About how many keys are wanted at once: their results are in memory together.
+const KEYS_AT_ONCE: usize = 1_000;
+
 /// Time does not pass in a forecast.
 const FACTS: Facts = Facts { now_ms: 0, epoch: 0 };
+
+/// Results by key.
+pub type Results = BTreeMap<Digest, KnownResult>;
 
 /// A run that is played ahead.
 #[derive(Debug)]
 pub struct Forecast {
     run: Run,
-    known: BTreeMap<Digest, Option<KnownResult>>,
-    open: Vec<Question>,
+    open: VecDeque<Question>,
+    items: u32,
     seen: BTreeMap<u32, Seen>,
 }
 
@@ -68,8 +77,8 @@ impl Forecast {
         };
         let mut forecast = Self {
             run: Run::begin(row, plan, graph),
-            known: BTreeMap::new(),
-            open: Vec::new(),
+            open: VecDeque::new(),
+            items: 0,
             seen: BTreeMap::new(),
         };
         forecast.go_on();
@@ -78,23 +87,32 @@ impl Forecast {
 
     /// Keys whose results must be known to go on; none once there is nothing more to see.
     pub fn wanted(&self) -> Vec<Digest> {
-        let keys: BTreeSet<Digest> = self.open.iter().flat_map(Question::keys).collect();
+        let asked = self.open.iter().take(self.asked());
+        let keys: BTreeSet<Digest> = asked.flat_map(Question::keys).collect();
         keys.into_iter().collect()
     }
 
-    /// Takes note of results; a wanted key that is not among them has none.
-    pub fn learn(&mut self, mut results: BTreeMap<Digest, KnownResult>) {
-        for key in self.wanted() {
-            let result = results.remove(&key);
-            self.known.entry(key).or_insert(result);
-        }
-        for question in std::mem::take(&mut self.open) {
+    /// Takes note of the results of what is wanted; a key that is not among them has none.
+    pub fn learn(&mut self, results: &Results) {
+        let asked = self.asked();
+        for question in self.open.drain(..asked).collect::<Vec<_>>() {
             match question {
-                Question::Node(node, key) => self.learn_node(node, key),
-                Question::Items(node, keys) => self.learn_items(node, &keys),
+                Question::Node(node, key) => self.learn_node(node, key, results),
+                Question::Items(node, keys) => self.learn_items(node, &keys, results),
             }
         }
         self.go_on();
+    }
+
+    /// How many of the open questions are asked at once: at least one.
+    fn asked(&self) -> usize {
+        let mut keys = 0;
+        let fits = |question: &&Question| {
+            let first = keys == 0;
+            keys += question.keys().len();
+            first || keys <= KEYS_AT_ONCE
+        };
+        self.open.iter().take_while(fits).count()
     }
 
     /// What a run would do with a node; `None` where that depends on a step that is executed.
@@ -102,28 +120,29 @@ impl Forecast {
         self.seen.get(&node)
     }
 
-    fn learn_node(&mut self, node: u32, key: StepKey) {
-        let result = self.known.get(&key.digest).cloned().flatten();
-        let is_known = result.is_some();
-        if let Some(result) = result {
-            self.apply(&known_result(StepAddress::node(node), result, FACTS));
-        }
-        self.seen.insert(node, if is_known { Seen::Cached(key) } else { Seen::Runs(Some(key)) });
+    fn learn_node(&mut self, node: u32, key: StepKey, results: &Results) {
+        let seen = match results.get(&key.digest) {
+            Some(result) => {
+                self.apply(&known_result(StepAddress::node(node), result.clone(), FACTS));
+                Seen::Cached(key)
+            }
+            None => Seen::Runs(Some(key)),
+        };
+        self.seen.insert(node, seen);
     }
 
-    fn learn_items(&mut self, node: u32, keys: &[Digest]) {
-        let found: Vec<Option<KnownResult>> =
-            keys.iter().map(|key| self.known.get(key).cloned().flatten()).collect();
-        let cached = found.iter().flatten().count();
-        self.seen.insert(node, Seen::Items { count: keys.len(), cached });
-        if cached < keys.len() {
+    fn learn_items(&mut self, node: u32, keys: &[Digest], results: &Results) {
+        let found: Vec<&KnownResult> = keys.iter().filter_map(|key| results.get(key)).collect();
+        self.seen.insert(node, Seen::Items { count: keys.len(), cached: found.len() });
+        if found.len() < keys.len() {
             return;
         }
-        let outputs: Vec<Outputs> =
-            found.iter().flatten().map(|result| result.outputs.clone()).collect();
-        self.run.item_outputs.insert(node, Arc::new(outputs));
-        for (item, result) in (0u32..).zip(found.into_iter().flatten()) {
-            self.apply(&known_result(StepAddress::item(node, item), result, FACTS));
+        if self.run.graph.read.get(node as usize) == Some(&true) {
+            let outputs: Vec<Outputs> = found.iter().map(|known| known.outputs.clone()).collect();
+            self.run.item_outputs.insert(node, Arc::new(outputs));
+        }
+        for (item, result) in (0u32..).zip(found) {
+            self.apply(&known_result(StepAddress::item(node, item), result.clone(), FACTS));
         }
     }
 
@@ -162,7 +181,10 @@ impl Forecast {
             NodeStatus::Fanout(_) if !reusable => {
                 self.seen.insert(node, Seen::Runs(None));
             }
-            NodeStatus::Fanout(_) if *count <= ITEMS_MAX => {
+            NodeStatus::Fanout(_)
+                if *count <= ITEMS_MAX && self.items + *count <= ITEMS_TOTAL_MAX =>
+            {
+                self.items += *count;
                 let key = |item| self.run.step_key(StepAddress::item(node, item));
                 let keys: Option<Vec<Digest>> =
                     (0..*count).map(|item| key(item).map(|key| key.digest)).collect();

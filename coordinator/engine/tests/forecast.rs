@@ -48,10 +48,10 @@ mod specification {
         for outputs in rounds {
             let wanted: Vec<Digest> = forecast.wanted();
             assert!(!wanted.is_empty(), "nothing is left to be asked");
-            forecast.learn(wanted.into_iter().map(|key| (key, result(outputs.clone()))).collect());
+            forecast.learn(&wanted.into_iter().map(|key| (key, result(outputs.clone()))).collect());
         }
         while !forecast.wanted().is_empty() {
-            forecast.learn(BTreeMap::new());
+            forecast.learn(&BTreeMap::new());
         }
         let seen = |node| forecast.seen(node).cloned();
         answers(plan, &Known { seen: &seen, ..Known::NOTHING })
@@ -122,7 +122,7 @@ stages:
         let mut forecast = begin(&plan);
         let wanted = forecast.wanted();
         assert_eq!(wanted.len(), 3, "each item has a key of its own");
-        forecast.learn([(wanted[0], result(json!({})))].into());
+        forecast.learn(&[(wanted[0], result(json!({})))].into());
         assert!(forecast.wanted().is_empty());
         let seen = |node| forecast.seen(node).cloned();
         let found = answers(&plan, &Known { seen: &seen, ..Known::NOTHING });

@@ -235,6 +235,12 @@ impl World {
         let Some(ask) = self.coordinators[by.0].asks.get(&id) else {
             return Ok(());
         };
+        if let Ask::ItemOutputs { run, node } = ask {
+            let is_whole = self.store.runs.get(run).is_some_and(|record| record.node_ended(*node));
+            self.checker.require(4, is_whole, || {
+                format!("the outputs of {run} {node} are read before all of its items stand")
+            })?;
+        }
         let answer = match self.is_store_down() {
             true => Answer::Unavailable,
             false => self.store.answer(ask),

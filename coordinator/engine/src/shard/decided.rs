@@ -91,7 +91,14 @@ impl Fold {
                     self.ask(Ask::Result { project, key }, About::Node(id, node));
                 }
                 Next::Ask(Asking::ItemOutputs(source), _) => {
-                    self.ask(Ask::ItemOutputs { run: id, node: source }, About::Node(id, node));
+                    let shard = run.shard;
+                    let ask = Ask::ItemOutputs { run: id, node: source };
+                    let request = self.question(ask, About::Node(id, node));
+                    // Ends of items in this very batch must stand before their rows are read.
+                    match batch.touched.contains(&shard) {
+                        true => batch.after.push(request),
+                        false => self.requests.push(request),
+                    }
                 }
                 Next::Ask(Asking::Result, None) => {}
             }

@@ -137,6 +137,11 @@ impl Fold {
         crate::share::Demand { coordinator: self.name.clone(), pools: self.schedule.demand() }
     }
 
+    /// Whether a commit is on its way whose outcome is not known.
+    pub const fn is_committing(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// How many messages wait to be folded: what the shell pulls no more beyond.
     pub fn backlog(&self) -> usize {
         self.inputs.len()

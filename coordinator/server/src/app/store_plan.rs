@@ -1,12 +1,11 @@
 //! Stores a plan and tells what a run of it would do now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use maestro_engine::forecast::Forecast;
+use maestro_engine::forecast::{Forecast, Results};
 use maestro_engine::plan::answer::{Known, answers};
 use maestro_engine::plan::sources::Sources;
 use maestro_engine::plan::{CheckedPlan, Request, compile};
-use maestro_engine::shard::request::KnownResult;
 use maestro_schemas::api::plans::PlanStored;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::RunId;
@@ -20,6 +19,9 @@ use crate::store::{action, plan, result};
 /// How a pipeline that came without a file is named in what is said about it.
 const FILE: &str = "pipeline";
 
+/// How many results are read at once.
+const RESULTS_AT_ONCE: usize = 1_000;
+
 impl App {
     /// Checks and stores a plan; the answer says for each step whether it would run.
     pub async fn store_plan(&self, project: &ProjectName, plan: Plan) -> Result<PlanStored, Error> {
@@ -31,11 +33,14 @@ impl App {
             .filter(|(_, node)| node.cached)
             .filter_map(|(_, node)| Some(node.key.as_ref()?.digest))
             .collect();
-        let whole = self.whole_results(project, &keys).await?;
+        let mut whole = BTreeSet::new();
+        for some in keys.chunks(RESULTS_AT_ONCE) {
+            whole.extend(self.whole_results(project, some).await?.into_keys());
+        }
         let steps: Vec<String> = plan.nodes.iter().map(|node| node.id.clone()).collect();
         let nearest = result::latest_parts(&self.pool, project, &plan.name, &steps).await?;
         let known = Known {
-            result: &|key| whole.contains_key(key),
+            result: &|key| whole.contains(key),
             nearest: &|step| nearest.get(step).cloned(),
             seen: &|node| forecast.seen(node).cloned(),
         };
@@ -78,7 +83,7 @@ impl App {
             if wanted.is_empty() {
                 return Ok(forecast);
             }
-            forecast.learn(self.whole_results(project, &wanted).await?);
+            forecast.learn(&self.whole_results(project, &wanted).await?);
         }
     }
 
@@ -87,7 +92,7 @@ impl App {
         &self,
         project: &ProjectName,
         keys: &[Digest],
-    ) -> Result<BTreeMap<Digest, KnownResult>, Error> {
+    ) -> Result<Results, Error> {
         let mut whole = BTreeMap::new();
         for (key, result) in result::known(&self.pool, project, keys).await? {
             let digests: Vec<Digest> =
