@@ -112,6 +112,28 @@ pub(super) enum About {
     Items(RunId, u32),
 }
 
+/// For how long tokens of the future are taken for forged after one was proven to be, in
+/// milliseconds.
+const FORGED_MS: u64 = 60_000;
+
+/// What an owner thinks of tokens that are newer than its epoch.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    /// The highest epoch of such a token.
+    epoch: u64,
+    /// Until when no such token is believed.
+    forged_until_ms: u64,
+}
+
+impl Doubt {
+    /// The shard was taken: a token from beyond the new epoch was decided by nobody.
+    pub(super) const fn taken(&mut self, epoch: u64, now_ms: u64) {
+        if self.epoch > epoch {
+            self.forged_until_ms = now_ms + FORGED_MS;
+        }
+    }
+}
+
 /// How long an unanswered question waits before it is asked again, in milliseconds.
 const ASK_AGAIN_MS: u64 = 500;
 
@@ -120,7 +142,7 @@ impl Fold {
     /// given up so that the run can be set aside from what was committed, or this owner is stale.
     pub(super) fn fold_input(&mut self, batch: &mut Batch, input: Input, now_ms: u64) -> bool {
         if let Input::Reported { shard, report, .. } = &input
-            && self.is_stale(*shard, report)
+            && self.is_stale(*shard, report, now_ms)
         {
             batch.touched.insert(*shard);
             std::mem::take(&mut batch.touched)
@@ -218,13 +240,18 @@ impl Fold {
 
     /// A token newer than this owner's epoch tells it that it is stale, unless it found out before
     /// that the token is none that anybody decided.
-    fn is_stale(&mut self, shard: u16, report: &Report) -> bool {
+    ///
+    /// Who was just proven a forger is not believed: else each higher epoch that is made up costs
+    /// the shard a take-over. An owner that is stale all the same loses nothing by burying the
+    /// message: a burial is acked only after a commit at the owner's own epoch landed, and a stale
+    /// owner's never does.
+    fn is_stale(&mut self, shard: u16, report: &Report, now_ms: u64) -> bool {
         if !self.is_from_the_future(shard, report) {
             return false;
         }
-        let doubted = self.doubted.entry(shard).or_default();
-        let is_news = report.token.epoch > *doubted;
-        *doubted = report.token.epoch.max(*doubted);
+        let doubt = self.doubts.entry(shard).or_default();
+        let is_news = report.token.epoch > doubt.epoch && now_ms >= doubt.forged_until_ms;
+        doubt.epoch = report.token.epoch.max(doubt.epoch);
         is_news
     }
 

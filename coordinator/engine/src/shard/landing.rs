@@ -172,6 +172,9 @@ impl Fold {
     /// Takes a shard over, as its rows say.
     pub(super) fn acquire(&mut self, now_ms: u64, mut loaded: LoadedShard) {
         self.drop_shard(loaded.shard, false);
+        if let Some(doubt) = self.doubts.get_mut(&loaded.shard) {
+            doubt.taken(loaded.epoch, now_ms);
+        }
         let shard = Shard::acquired(&loaded, now_ms);
         self.shards.insert(loaded.shard, shard);
         for row in std::mem::take(&mut loaded.runs) {

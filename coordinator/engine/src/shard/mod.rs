@@ -38,7 +38,7 @@ use crate::run::graph::Graph;
 use crate::schedule::{Place, Schedule};
 use batch::{Batch, InFlight};
 use commands::Pending;
-use inputs::{Asked, Input};
+use inputs::{Asked, Doubt, Input};
 use lookup::Lookup;
 use owned::{RENEWAL_MS, Shard};
 use request::{AskId, Completion, Request};
@@ -69,7 +69,7 @@ pub struct Fold {
     batch_max: usize,
     cautious_until_ms: u64,
     poisoned: BTreeMap<RunId, String>,
-    doubted: BTreeMap<u16, u64>,
+    doubts: BTreeMap<u16, Doubt>,
     draining: bool,
     leaving: BTreeSet<u16>,
     swept_at_ms: u64,
@@ -97,7 +97,7 @@ impl Fold {
             batch_max: BATCH_MAX,
             cautious_until_ms: 0,
             poisoned: BTreeMap::new(),
-            doubted: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             draining: false,
             leaving: BTreeSet::new(),
             swept_at_ms: 0,
