@@ -30,13 +30,9 @@ impl Store {
     pub fn answer(&self, ask: &Ask) -> Answer {
         match ask {
             Ask::Plan { digest, .. } => Answer::Plan(self.plans.get(digest).cloned()),
-            Ask::Named { shard, run, command } => Answer::Named {
-                answered: self.audits.get(command).map(|row| row.answer.clone()),
-                state: self
-                    .runs
-                    .get(run)
-                    .filter(|record| record.row.shard == *shard)
-                    .map(RunRecord::state),
+            Ask::Named { run, command } => Answer::Named {
+                answered: self.audits.get(command).map(|row| (row.run, row.answer.clone())),
+                run: self.runs.get(run).map(|record| (record.row.shard, record.state())),
             },
             Ask::Former { run, project } => {
                 let former = self.runs.get(run).filter(|record| {

@@ -1,7 +1,7 @@
 //! What people, CI and timers ask of a run: held until all that must be known is known, then
 //! folded in the order of their arrival.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use maestro_schemas::codec::InboxMessage;
 use maestro_schemas::command::{Command, CommandAnswer, CommandKind, Submission};
@@ -27,6 +27,7 @@ mod code {
     pub(super) const NO_FORMER: &str = "MAE-3004";
     pub(super) const NO_STEP: &str = "MAE-3005";
     pub(super) const SET_ASIDE: &str = "MAE-3006";
+    pub(super) const OF_ANOTHER: &str = "MAE-3007";
 }
 
 /// A command that waits to be folded.
@@ -39,29 +40,57 @@ pub(super) struct Pending {
     plan: Option<Option<CheckedPlan>>,
     former: Option<Option<Box<Former>>>,
     asked: bool,
+    asked_again: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Known {
-    answered: Option<CommandAnswer>,
-    state: Option<RunState>,
+    /// What stands under the command's id, and of which run.
+    answered: Option<(RunId, CommandAnswer)>,
+    /// The shard that has the run, and where the run stood.
+    run: Option<(u16, RunState)>,
 }
 
 impl Pending {
     pub(super) fn new(shard: u16, delivery: DeliveryId, command: Command) -> Self {
-        Self { shard, delivery, command, known: None, plan: None, former: None, asked: false }
+        Self {
+            shard,
+            delivery,
+            command,
+            known: None,
+            plan: None,
+            former: None,
+            asked: false,
+            asked_again: false,
+        }
+    }
+
+    /// Forgets what is known of a run that was read before it ended: its owner, who is here, does
+    /// not have it any more, so that the rows of now say how it ended.
+    fn ask_again_if_ended(&mut self, runs: &BTreeMap<RunId, Run>) {
+        let is_unfinished = |known: &Known| {
+            known.run.is_some_and(|(shard, state)| shard == self.shard && !state.is_final())
+        };
+        if matches!(self.command.ask, CommandKind::Cancel { .. })
+            && !self.asked_again
+            && self.known.as_ref().is_some_and(is_unfinished)
+            && !runs.contains_key(&self.command.run)
+        {
+            self.asked_again = true;
+            self.known = None;
+        }
     }
 
     /// The next thing to find out, if any.
     fn next_ask(&self) -> Option<Ask> {
         let run = self.command.run;
         let Some(known) = &self.known else {
-            return Some(Ask::Named { shard: self.shard, run, command: self.command.id });
+            return Some(Ask::Named { run, command: self.command.id });
         };
         let CommandKind::Submit(submission) = &self.command.ask else {
             return None;
         };
-        if known.answered.is_some() || known.state.is_some() {
+        if known.answered.is_some() || known.run.is_some() {
             return None;
         }
         if self.plan.is_none() {
@@ -93,7 +122,7 @@ impl Fold {
         };
         first.asked = false;
         match answer {
-            Answer::Named { answered, state } => first.known = Some(Known { answered, state }),
+            Answer::Named { answered, run } => first.known = Some(Known { answered, run }),
             Answer::Plan(plan) => first.plan = Some(plan),
             Answer::Former(former) => {
                 first.former = Some(former.map(|loaded| Box::new(Former::read(*loaded))))
@@ -113,6 +142,7 @@ impl Fold {
             if first.asked {
                 return;
             }
+            first.ask_again_if_ended(&self.runs);
             if let CommandKind::Submit(submission) = &first.command.ask
                 && first.plan.is_none()
                 && let Some((plan, _)) = self.plans.get(&submission.plan)
@@ -143,10 +173,12 @@ impl Fold {
         if let Some(reason) = self.poisoned.remove(&pending.command.run) {
             return self.bury_command(batch, pending, reason);
         }
-        let answered = pending.known.as_ref().and_then(|known| known.answered.clone());
         let command = pending.command.clone();
-        let answer = match answered {
-            Some(answer) => answer,
+        let answer = match answered(batch, &pending) {
+            Some((run, _)) if run != command.run => {
+                return refuse_clash(batch, pending, run);
+            }
+            Some((_, answer)) => answer,
             None => {
                 let answer = self.carry_out(batch, pending);
                 self.audit(batch, &command, &answer, shard);
@@ -162,16 +194,9 @@ impl Fold {
 
     /// Neither the command nor a row about it can be kept; its run is set aside.
     fn bury_command(&mut self, batch: &mut Batch, pending: Pending, reason: String) {
-        let Pending { shard, delivery, command, .. } = pending;
-        self.quarantine(batch, command.run, reason.clone());
-        let answer = refuse(code::SET_ASIDE, format!("the run is set aside: {reason}"));
-        if let Some(to) = command.answer_to.clone() {
-            batch.after.push(Request::Answer { to, command: command.id, answer });
-        }
-        batch.commanded.insert((shard, command.run));
-        batch.touched.insert(shard);
-        let said = Some(Box::new(InboxMessage::Command(Box::new(command))));
-        batch.after.push(Request::Bury { shard, delivery, said, is_last: true, reason });
+        self.quarantine(batch, pending.command.run, reason.clone());
+        let said = format!("the run is set aside: {reason}");
+        bury(batch, pending, code::SET_ASIDE, said, reason);
     }
 
     fn audit(&self, batch: &mut Batch, command: &Command, answer: &CommandAnswer, shard: u16) {
@@ -191,20 +216,27 @@ impl Fold {
 
     fn carry_out(&mut self, batch: &mut Batch, pending: Pending) -> CommandAnswer {
         let id = pending.command.run;
-        let stored = pending.known.as_ref().and_then(|known| known.state);
+        let stored = pending.known.as_ref().and_then(|known| known.run);
+        let in_memory = self.runs.get(&id).map(|run| (run.shard, run.state));
+        let found = in_memory.or(stored);
+        if let Some((owner, _)) = found
+            && owner != pending.shard
+        {
+            let message = format!("{id} is a run of shard {owner}, not of {}", pending.shard);
+            return refuse(code::OF_ANOTHER, message);
+        }
         match pending.command.ask.clone() {
-            CommandKind::Submit(_) if stored.is_some() || self.runs.contains_key(&id) => {
-                CommandAnswer::Accepted
-            }
+            CommandKind::Submit(_) if found.is_some() => CommandAnswer::Accepted,
             CommandKind::Submit(submission) => self.begin(batch, pending, submission),
             CommandKind::Cancel { mut reason } => {
-                let Some(facts) = self.facts(id) else {
-                    return match stored {
-                        Some(state) => {
-                            refuse(code::HAS_ENDED, format!("{id} has ended: {}", state.as_str()))
-                        }
-                        None => refuse(code::NO_RUN, format!("there is no run {id}")),
-                    };
+                let facts = match (found, self.facts(id)) {
+                    (None, _) => return refuse(code::NO_RUN, format!("there is no run {id}")),
+                    (Some((_, state)), _) if state.is_final() => {
+                        let message = format!("{id} has ended: {}", state.as_str());
+                        return refuse(code::HAS_ENDED, message);
+                    }
+                    (Some(_), None) => return refuse(code::HAS_ENDED, format!("{id} has ended")),
+                    (Some(_), Some(facts)) => facts,
                 };
                 reason.truncate(reason.floor_char_boundary(cancel::REASON_BYTES_MAX));
                 let events = self.runs.get(&id).map(|run| cancel::decide(run, reason, facts));
@@ -265,6 +297,33 @@ impl Fold {
         self.decided(batch, id, events);
         CommandAnswer::Accepted
     }
+}
+
+/// What stands under a command's id, by the rows or by this very batch, and of which run.
+fn answered(batch: &Batch, pending: &Pending) -> Option<(RunId, CommandAnswer)> {
+    let known = pending.known.as_ref().and_then(|known| known.answered.clone());
+    let audits = &batch.commit.audits;
+    let of_this_batch = || audits.iter().find(|row| row.command == pending.command.id);
+    known.or_else(|| of_this_batch().map(|row| (row.run, row.answer.clone())))
+}
+
+/// A command whose id stands for one about another run: no row can be kept of it, so its message
+/// is.
+fn refuse_clash(batch: &mut Batch, pending: Pending, other: RunId) {
+    let reason = format!("{} is the id of a command about {other}", pending.command.id);
+    bury(batch, pending, code::OF_ANOTHER, reason.clone(), reason);
+}
+
+/// Refuses a command and keeps its message with the reason.
+fn bury(batch: &mut Batch, pending: Pending, code: &str, said: String, reason: String) {
+    let Pending { shard, delivery, command, .. } = pending;
+    if let Some(to) = command.answer_to.clone() {
+        batch.after.push(Request::Answer { to, command: command.id, answer: refuse(code, said) });
+    }
+    batch.commanded.insert((shard, command.run));
+    batch.touched.insert(shard);
+    let said = Some(Box::new(InboxMessage::Command(Box::new(command))));
+    batch.after.push(Request::Bury { shard, delivery, said, is_last: true, reason });
 }
 
 fn refuse(code: &str, message: String) -> CommandAnswer {

@@ -133,8 +133,6 @@ pub enum Ask {
     },
     /// Whether a command was answered before, and whether its run is known.
     Named {
-        /// The shard that must own the run.
-        shard: u16,
         /// The run.
         run: RunId,
         /// The command.
@@ -177,10 +175,11 @@ pub enum Answer {
     Plan(Option<CheckedPlan>),
     /// What is known of a command and its run.
     Named {
-        /// What the command's audit row says, where it has one.
-        answered: Option<CommandAnswer>,
-        /// Where the run stands, by its row; absent where there is none, or it is another shard's.
-        state: Option<RunState>,
+        /// What the audit row of the command's id says and which run it is about, where there is
+        /// one.
+        answered: Option<(RunId, CommandAnswer)>,
+        /// The run's shard and where it stands, by its row, where it has one.
+        run: Option<(u16, RunState)>,
     },
     /// The former run; absent where there is none or it has not ended.
     Former(Option<Box<LoadedRun>>),

@@ -57,10 +57,10 @@ impl State {
             Ask::Plan { project, digest } => {
                 plan::load(&self.pool, &project, digest).await.map(Answer::Plan)
             }
-            Ask::Named { shard, run, command } => {
-                let answered = audit::answer(&self.pool, command).await?;
-                let state = run_state::state(&self.pool, shard, run).await?;
-                Ok(Answer::Named { answered, state })
+            Ask::Named { run, command } => {
+                let answered = audit::named(&self.pool, command).await?;
+                let run = run_state::place(&self.pool, run).await?;
+                Ok(Answer::Named { answered, run })
             }
             Ask::Former { run, project } => {
                 let mut conn = self.connection().await?;

@@ -1,7 +1,7 @@
 //! Commands that were folded, with their answers. Written by commits only.
 
 use maestro_schemas::command::CommandAnswer;
-use maestro_schemas::id::CommandId;
+use maestro_schemas::id::{CommandId, RunId};
 use sqlx::PgExecutor;
 
 use super::{Error, json};
@@ -11,13 +11,24 @@ pub async fn answer(
     db: impl PgExecutor<'_>,
     command: CommandId,
 ) -> Result<Option<CommandAnswer>, Error> {
-    let text: Option<String> =
-        sqlx::query_scalar("select answer::text from audit where command = $1")
+    Ok(named(db, command).await?.map(|(_, answer)| answer))
+}
+
+/// What became of a command, and which run it was about.
+pub async fn named(
+    db: impl PgExecutor<'_>,
+    command: CommandId,
+) -> Result<Option<(RunId, CommandAnswer)>, Error> {
+    let row: Option<(uuid::Uuid, String)> =
+        sqlx::query_as("select run, answer::text from audit where command = $1")
             .bind(command.uuid())
             .fetch_optional(db)
             .await
             .map_err(Error::doing("read a command's answer"))?;
-    json::value_if_any("audit.answer", text.as_deref())
+    let read = |(run, text): (uuid::Uuid, String)| {
+        Ok((RunId::from_uuid(run), json::value("audit.answer", &text)?))
+    };
+    row.map(read).transpose()
 }
 
 /// What became of several commands at once, for those that were folded.

@@ -5,23 +5,17 @@ use maestro_schemas::step::RunState;
 use sqlx::PgExecutor;
 
 use super::Error;
+use super::number::unsigned;
 
-/// The state of a run; absent where there is none, or it is another shard's.
-pub async fn state(
-    db: impl PgExecutor<'_>,
-    shard: u16,
-    run: RunId,
-) -> Result<Option<RunState>, Error> {
-    let found: Option<String> =
-        sqlx::query_scalar("select state from run where id = $1 and shard = $2")
-            .bind(run.uuid())
-            .bind(i32::from(shard))
-            .fetch_optional(db)
-            .await
-            .map_err(Error::doing("read a run's state"))?;
-    found
-        .map(|text| {
-            RunState::parse(&text).ok_or(Error::Unreadable { what: "run.state", found: text })
-        })
-        .transpose()
+/// The shard that owns a run, and the run's state; absent where there is none.
+pub async fn place(db: impl PgExecutor<'_>, run: RunId) -> Result<Option<(u16, RunState)>, Error> {
+    let found: Option<(i32, String)> = sqlx::query_as("select shard, state from run where id = $1")
+        .bind(run.uuid())
+        .fetch_optional(db)
+        .await
+        .map_err(Error::doing("read a run's state"))?;
+    let Some((shard, text)) = found else { return Ok(None) };
+    let state = RunState::parse(&text);
+    let state = state.ok_or(Error::Unreadable { what: "run.state", found: text })?;
+    Ok(Some((unsigned("run.shard", shard)?, state)))
 }
