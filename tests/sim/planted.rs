@@ -17,6 +17,8 @@ pub enum Planted {
     AnybodyBlamed,
     /// Messages are acked when they are pulled.
     AckedEarly,
+    /// Messages are acked when a part of them was buried.
+    PartsAcked,
     /// Commands are answered when they are sent.
     AnsweredEarly,
     /// The api forgets which run a key stands for.
@@ -59,6 +61,11 @@ mod tests {
     #[test]
     fn an_ack_before_the_commit_is_caught() {
         trips(Planted::AckedEarly, 3);
+    }
+
+    #[test]
+    fn an_ack_of_a_message_of_which_only_a_part_was_buried_is_caught() {
+        trips(Planted::PartsAcked, 3);
     }
 
     #[test]

@@ -43,6 +43,12 @@ pub fn play(seed: u64, how: How) -> Played {
         setting.blows.crashes = 40;
         setting.faults_until += 10_000;
     }
+    if how.planted == Some(Planted::PartsAcked) {
+        // The parts of a message part ways where batches are small, which they are over poison.
+        setting.chances.forged = 300;
+        setting.chances.poison = 100;
+        setting.faults_until += 10_000;
+    }
     let checker = Checker::new(&setting, how.only);
     let until = setting.faults_until;
     let told = format!("{setting:?}");

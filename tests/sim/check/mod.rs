@@ -8,6 +8,7 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet};
 
 use maestro_engine::shard::commit::Commit;
+use maestro_schemas::codec::InboxMessage;
 use maestro_schemas::id::{CommandId, RunId};
 
 use crate::bus::Subject;
@@ -87,9 +88,11 @@ impl Checker {
         self.poisoned.insert(run);
     }
 
-    /// A message was buried.
-    pub fn buried(&mut self, seq: u64) {
-        self.buried.insert(seq);
+    /// A message was buried, or a report of it, which says nothing of its other reports.
+    pub fn buried(&mut self, seq: u64, said: Option<&InboxMessage>) {
+        if !matches!(said, Some(InboxMessage::Reports(_))) {
+            self.buried.insert(seq);
+        }
     }
 
     /// Somebody submits under a key.

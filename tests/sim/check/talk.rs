@@ -27,9 +27,6 @@ impl Checker {
             }
             Content::Message(InboxMessage::Reports(reports)) => {
                 reports.iter().try_for_each(|report| {
-                    if self.buried.contains(&seq) {
-                        return Ok(());
-                    }
                     let live = store.runs.get(&report.run).and_then(|run| {
                         let row = run.dispatch.get(&report.step)?;
                         (row.token == report.token && row.pool == report.pool).then_some(row)

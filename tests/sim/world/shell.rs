@@ -45,15 +45,19 @@ impl World {
                 }
             }
             Request::Ask(id, ask) => self.send_ask(process, id, ask),
-            Request::Bury { delivery, reason, .. } => {
+            Request::Bury { delivery, said, is_last, reason, .. } => {
                 self.mark(match reason.starts_with("nobody") {
                     true => "a forged token was buried",
                     false => "a message was buried",
                 });
                 if let Some((_, _, seq)) = self.coordinators[process.0].deliveries.get(&delivery) {
-                    self.checker.buried(*seq);
+                    self.checker.buried(*seq, said.as_deref());
                 }
-                self.send_ack(process, delivery);
+                if is_last || self.is_planted(Planted::PartsAcked) {
+                    self.send_ack(process, delivery);
+                } else {
+                    self.mark("a part of a message was buried");
+                }
             }
             Request::Release { shard, hand_over } => self.release(process, shard, hand_over),
             Request::WakeAt(at_ms) => self.wake_at(process, at_ms),

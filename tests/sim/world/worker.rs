@@ -229,7 +229,11 @@ impl World {
         if let Content::Message(InboxMessage::Reports(reports)) = &content
             && self.strikes(self.setting.chances.forged)
         {
-            let content = self.forged(reports[0].clone());
+            let mut forged = vec![self.forged(reports[0].clone())];
+            if self.dice.chance(500) {
+                forged.extend_from_slice(reports);
+            }
+            let content = Content::Message(InboxMessage::Reports(forged));
             self.after(1, Happening::InboxArrives { shard, content, from: Origin::Nobody });
         }
         let delay = self.travel();
@@ -237,7 +241,7 @@ impl World {
     }
 
     /// A report that is wrong in some way.
-    fn forged(&mut self, mut report: Report) -> Content {
+    fn forged(&mut self, mut report: Report) -> Report {
         match self.dice.below(5) {
             0 => report.token.epoch = u64::MAX - self.dice.below(2),
             1 => report.token.number += 1_000,
@@ -245,7 +249,7 @@ impl World {
             3 => report.step.item = 4_000_000_000,
             _ => report.pool = "nobodys".parse().expect("a name"),
         }
-        Content::Message(InboxMessage::Reports(vec![report]))
+        report
     }
 
     /// A report stands in the inbox: its task is done with.
