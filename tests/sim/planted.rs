@@ -13,6 +13,8 @@ pub enum Planted {
     EndsLost,
     /// The database does not keep that a run is cancelled.
     CancelsLost,
+    /// The database does not keep that a run was cancelled a second time.
+    SecondCancelsLost,
     /// The database blames innocent commits.
     AnybodyBlamed,
     /// Messages are acked when they are pulled.
@@ -66,6 +68,11 @@ mod tests {
     #[test]
     fn an_ack_of_a_message_of_which_only_a_part_was_buried_is_caught() {
         trips(Planted::PartsAcked, 3);
+    }
+
+    #[test]
+    fn a_second_cancellation_that_is_not_kept_is_missed_by_the_next_owner() {
+        trips(Planted::SecondCancelsLost, 1);
     }
 
     #[test]

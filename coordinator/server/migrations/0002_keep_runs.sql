@@ -45,6 +45,8 @@ create table run (
   changed_batch bigint,
   cause         text,
   cancel_reason text,
+  -- Whether that was asked a second time.
+  cancelled_again boolean not null default false,
   steps_total   bigint not null,
   steps_ended   bigint not null default 0,
   steps_failed  bigint not null default 0,

@@ -121,13 +121,14 @@ begin
   if runs_changed is not null then
     update run r
        set changed_batch = x.batch, state = x.state, cause = x.cause,
-           cancel_reason = x.cancel_reason, steps_total = x.steps_total,
+           cancel_reason = x.cancel_reason, cancelled_again = x.cancelled_again,
+           steps_total = x.steps_total,
            steps_ended = x.steps_ended, steps_failed = x.steps_failed,
            steps_cached = x.steps_cached, cost_microusd = x.cost_microusd, work_ms = x.work_ms,
            outputs = x.outputs::json, ended_at_ms = x.ended_at_ms
       from json_to_recordset(runs_changed)
         as x (id uuid, batch bigint, state text, cause text, cancel_reason text,
-              steps_total bigint, steps_ended bigint, steps_failed bigint, steps_cached bigint,
+              cancelled_again boolean, steps_total bigint, steps_ended bigint, steps_failed bigint, steps_cached bigint,
               cost_microusd bigint, work_ms bigint, outputs text, ended_at_ms bigint)
         cross join lateral (select o.ctid as place from run o where o.id = x.id limit 1) as found
      where r.ctid = found.place and r.shard = any (shard_ids);

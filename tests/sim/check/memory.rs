@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use maestro_engine::decide::Facts;
 use maestro_engine::run::advance::Next;
-use maestro_engine::run::{NodeStatus, Run};
+use maestro_engine::run::{Live, NodeStatus, Run};
 use maestro_schemas::name::PoolName;
 
 use super::{Checked, Checker};
@@ -86,8 +86,10 @@ impl Checker {
         }
         self.require(1, memory.live.len() == loaded.live.len(), || format!("{id}: live"))?;
         for (one, other) in memory.live.values().zip(loaded.live.values()) {
-            let known =
-                |live: &maestro_engine::run::Live| (live.token, live.lapses, live.decided_at_ms);
+            let known = |live: &Live| {
+                let is_cancelled = live.sight.cancelled_at_ms.is_some();
+                (live.token, live.lapses, live.decided_at_ms, is_cancelled)
+            };
             self.require(1, known(one) == known(other), || format!("{id}: {one:?} {other:?}"))?;
         }
         self.require(1, memory.pauses == loaded.pauses, || {
@@ -134,9 +136,10 @@ fn normal(status: &NodeStatus) -> NodeStatus {
 
 fn summary(run: &Run) -> String {
     format!(
-        "{:?} {:?} {:?} {} {} {} {:?} {:?}",
+        "{:?} {:?} {} {:?} {} {} {} {:?} {:?}",
         run.state,
         run.cancel_reason,
+        run.cancelled_again,
         run.cause,
         run.failed,
         run.unfinished,

@@ -149,6 +149,10 @@ impl Store {
             let mut change = change.clone();
             if self.fault == Some(Fault::LosesCancels) {
                 change.cancel_reason = None;
+                change.cancelled_again = false;
+            }
+            if self.fault == Some(Fault::LosesSecondCancels) {
+                change.cancelled_again = false;
             }
             let record = self.record(change.id)?;
             record.change = Some(change);

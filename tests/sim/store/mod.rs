@@ -44,6 +44,8 @@ pub enum Fault {
     LosesEnds,
     /// Neither a cancellation nor what it ended is kept.
     LosesCancels,
+    /// That a run was cancelled a second time is not kept.
+    LosesSecondCancels,
     /// Now and then a commit is refused as data although it is none of the poisoned ones.
     BlamesAnybody,
 }

@@ -188,6 +188,7 @@ impl World {
             Some(Planted::DispatchLost) => Some(Fault::LosesDispatch),
             Some(Planted::EndsLost) => Some(Fault::LosesEnds),
             Some(Planted::CancelsLost) => Some(Fault::LosesCancels),
+            Some(Planted::SecondCancelsLost) => Some(Fault::LosesSecondCancels),
             Some(Planted::AnybodyBlamed) => Some(Fault::BlamesAnybody),
             _ => None,
         };

@@ -34,10 +34,10 @@ impl Run {
             }
             Event::FanoutClosed { node } => self.close_fanout(*node),
             Event::CancelRequested { reason } => {
-                let again = self.is_cancelled();
+                self.cancelled_again = self.is_cancelled();
                 self.state = RunState::Cancelling;
                 self.cancel_reason = Some(reason.clone());
-                self.mark_cancelled(now_ms, again);
+                self.mark_cancelled(now_ms);
             }
             Event::Ended { state, .. } => self.state = *state,
             Event::Quarantined { reason } => {
@@ -47,8 +47,10 @@ impl Run {
         }
     }
 
-    /// Marks live attempts as cancelled, but for those of steps that clean up, unless `all`.
-    pub(super) fn mark_cancelled(&mut self, now_ms: u64, all: bool) {
+    /// Marks live attempts as cancelled, but for those of steps that clean up behind a first
+    /// cancellation.
+    pub(super) fn mark_cancelled(&mut self, now_ms: u64) {
+        let all = self.cancelled_again;
         let nodes = &self.plan.nodes;
         let stays = |step: &StepAddress| nodes.get(step.node as usize).is_some_and(survives);
         for (_, live) in self.live.iter_mut().filter(|(step, _)| all || !stays(step)) {

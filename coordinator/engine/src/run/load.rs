@@ -82,8 +82,9 @@ impl Run {
         self.state = change.state;
         self.cause = change.cause;
         self.cancel_reason = change.cancel_reason;
+        self.cancelled_again = change.cancelled_again;
         if self.is_cancelled() {
-            self.mark_cancelled(now_ms, false);
+            self.mark_cancelled(now_ms);
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Run {
     pub state: RunState,
     /// Why it is cancelled, where it is.
     pub cancel_reason: Option<String>,
+    /// Whether that was asked a second time: then nothing of it goes on to clean up.
+    pub cancelled_again: bool,
     /// The first thing that went wrong.
     pub cause: Option<String>,
     /// Counts and sums.
@@ -188,6 +190,7 @@ impl Run {
             rerun: row.rerun,
             state: RunState::Running,
             cancel_reason: None,
+            cancelled_again: false,
             cause: None,
             counts: RunCounts { steps_total: row.steps_total, ..RunCounts::default() },
             nodes: vec![NodeStatus::Waiting; count],

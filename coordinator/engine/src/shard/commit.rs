@@ -208,6 +208,8 @@ pub struct RunChange {
     pub cause: Option<String>,
     /// Why it is cancelled, where it is.
     pub cancel_reason: Option<String>,
+    /// Whether that was asked a second time: then nothing of it goes on to clean up.
+    pub cancelled_again: bool,
     /// Counts and sums.
     pub counts: RunCounts,
     /// Its own outputs, once it has ended.

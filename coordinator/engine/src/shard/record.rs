@@ -138,6 +138,7 @@ pub fn finish(
         state: run.state,
         cause: run.cause.as_deref().map(storable),
         cancel_reason: run.cancel_reason.as_deref().map(storable),
+        cancelled_again: run.cancelled_again,
         counts: run.counts,
         outputs,
         ended_at_ms: run.state.is_final().then_some(at.now_ms),

@@ -29,6 +29,7 @@ pub(crate) struct RunRecord {
     changed_batch: Option<i64>,
     cause: Option<String>,
     cancel_reason: Option<String>,
+    cancelled_again: bool,
     steps_total: i64,
     steps_ended: i64,
     steps_failed: i64,
@@ -69,6 +70,7 @@ impl RunRecord {
             state: self.state()?,
             cause: self.cause.clone(),
             cancel_reason: self.cancel_reason.clone(),
+            cancelled_again: self.cancelled_again,
             counts: RunCounts {
                 steps_total: unsigned("run.steps_total", self.steps_total)?,
                 steps_ended: unsigned("run.steps_ended", self.steps_ended)?,

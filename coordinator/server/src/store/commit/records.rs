@@ -52,6 +52,7 @@ pub(super) fn runs_changed(rows: &[RunChange]) -> Records {
         Ok(json!({
             "id": row.id.uuid(), "batch": row.batch, "state": row.state.as_str(),
             "cause": row.cause, "cancel_reason": row.cancel_reason,
+            "cancelled_again": row.cancelled_again,
             "steps_total": row.counts.steps_total, "steps_ended": row.counts.steps_ended,
             "steps_failed": row.counts.steps_failed, "steps_cached": row.counts.steps_cached,
             "cost_microusd": row.counts.cost_microusd, "work_ms": row.counts.work_ms,

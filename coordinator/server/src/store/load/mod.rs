@@ -38,7 +38,7 @@ macro_rules! runs_where {
         concat!(
             "select id, project, shard, pipeline, state, plan, labels::text as labels,
                     rerun::text as rerun, created_at_ms, begun_batch, begun_steps, changed_batch,
-                    cause, cancel_reason, steps_total, steps_ended, steps_failed, steps_cached,
+                    cause, cancel_reason, cancelled_again, steps_total, steps_ended, steps_failed, steps_cached,
                     cost_microusd, work_ms, outputs::text as outputs, ended_at_ms
                from run where ",
             $condition

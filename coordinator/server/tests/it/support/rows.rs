@@ -85,6 +85,7 @@ pub fn run_change(id: RunId, batch: u64, state: RunState) -> RunChange {
         state,
         cause: Some("main/first: exit 1".to_owned()),
         cancel_reason: Some("enough".to_owned()),
+        cancelled_again: true,
         counts: RunCounts {
             steps_total: 6,
             steps_ended: 5,
