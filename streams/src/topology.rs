@@ -46,6 +46,8 @@ pub(crate) mod word {
     pub(crate) const RPC: &str = "rpc";
     /// Stands where a run would, when a message is about several.
     pub(crate) const SEVERAL: &str = "_";
+    /// Stands where a project would, when a message names none; no project has such a name.
+    pub(crate) const NOBODY: &str = "_";
 }
 
 /// How long a task may go un-renewed before it is somebody else's; workers renew each second.

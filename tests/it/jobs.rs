@@ -52,6 +52,22 @@ async fn a_job_by_subject_becomes_a_run_once_and_a_bad_one_a_dead_letter() {
     let garbage = publisher.publish(subject::submit(&project), "{ not json".into()).await;
     assert_eq!(garbage, PublishResult::Accepted);
 
+    // The stream takes any word where a project stands, and who runs the bus may publish it.
+    let api = Connection::open(cluster.bus(&Role::Api, "other")).await.expect("the bus answers");
+    let api = Publisher::open(&api).await.expect("a publisher");
+    let mut letters = cluster.dead_letters().await;
+    for nobody in ["maestro.v1.submit.Not-A-Name", "maestro.v1.trigger._.github"] {
+        let taken = api.publish(nobody.into(), "{}".into()).await;
+        assert_eq!(taken, PublishResult::Accepted);
+        let letter = loop {
+            let letter = letters.next().await;
+            if letter.origin == nobody {
+                break letter;
+            }
+        };
+        assert!(letter.reason.contains("no project"), "{}", letter.reason);
+    }
+
     until("the run's end", || async {
         let ended: i64 = sqlx::query_scalar("select count(*) from run where state = 'succeeded'")
             .fetch_one(&rows)
@@ -62,9 +78,9 @@ async fn a_job_by_subject_becomes_a_run_once_and_a_bad_one_a_dead_letter() {
     .await;
     let looking =
         Connection::open(cluster.bus(&Role::Coordinator, "look")).await.expect("the bus answers");
-    until("the dead letter", || async {
+    until("the dead letters", || async {
         let state = admin::stream_state(&looking, &dead_stream()).await.ok()??;
-        (state.messages == 1).then_some(())
+        (state.messages == 3).then_some(())
     })
     .await;
     worker.drain();

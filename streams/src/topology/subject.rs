@@ -136,6 +136,11 @@ pub fn dead_submit(project: &ProjectName) -> Subject {
     dead(word::SUBMIT, project)
 }
 
+/// Where submissions go whose subject names no project that could be.
+pub fn dead_submit_of_nobody() -> Subject {
+    dead(word::SUBMIT, word::NOBODY)
+}
+
 /// Where a worker says that it lives.
 pub fn heartbeat(pool: &PoolName, worker: WorkerId) -> Subject {
     let (heartbeat, worker) = (word::HEARTBEAT, worker.token());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::submit::SubmitRequest;
+use maestro_streams::Subject;
 use maestro_streams::connect::Error as BusError;
 use maestro_streams::dead::{self, DeadLetter};
 use maestro_streams::delivery::Delivery;
@@ -78,10 +79,14 @@ impl Door {
             Some(SubmitSubject::Submit { project }) => self.submit(delivery, project).await,
             Some(SubmitSubject::Trigger { project, source }) => {
                 let reason = format!("nothing is set up for events of {source}");
-                self.bury(delivery, &project, reason).await
+                self.bury(delivery, subject::dead_submit(&project), reason).await
             }
-            // The stream takes no other subject.
-            None => Verdict::Done,
+            // The stream takes any word where a project stands.
+            None => {
+                let reason = "its subject names no project that could be: expected 1 to 63 of \
+                              a-z, 0-9, '-' and '_', beginning with a letter or digit";
+                self.bury(delivery, subject::dead_submit_of_nobody(), reason.to_owned()).await
+            }
         }
     }
 
@@ -90,7 +95,7 @@ impl Door {
             Ok(request) => request,
             Err(error) => {
                 let reason = format!("the body is no submission: {error}");
-                return self.bury(delivery, &project, reason).await;
+                return self.bury(delivery, subject::dead_submit(&project), reason).await;
             }
         };
         request.idempotency_key.get_or_insert_with(|| key_of(delivery));
@@ -104,14 +109,17 @@ impl Door {
                 tracing::warn!(%error, %project, "a job by subject has to wait");
                 Verdict::Later
             }
-            Err(error) => self.bury(delivery, &project, error.to_string()).await,
+            Err(error) => {
+                self.bury(delivery, subject::dead_submit(&project), error.to_string()).await
+            }
         }
     }
 
-    async fn bury(&self, delivery: &Delivery, project: &ProjectName, reason: String) -> Verdict {
-        tracing::warn!(reason, %project, "a job by subject cannot become a run");
+    async fn bury(&self, delivery: &Delivery, subject: Subject, reason: String) -> Verdict {
+        let origin = delivery.subject.as_str();
+        tracing::warn!(reason, origin, "a job by subject cannot become a run");
         let letter = DeadLetter {
-            subject: subject::dead_submit(project),
+            subject,
             origin: delivery.subject.clone(),
             payload: delivery.payload.clone(),
             reason,
