@@ -2,7 +2,8 @@
 
 create table token (
   id         uuid primary key,
-  name       text not null check (length(name) between 1 and 200),
+  -- It stands in audit rows and on terminals: no control characters.
+  name       text not null check (length(name) between 1 and 200 and name !~ '[[:cntrl:]]'),
   -- SHA-256 of the secret, which is 32 random bytes and stands nowhere.
   hash       bytea not null unique check (length(hash) = 32),
   -- Role by project; `*` stands for every project.

@@ -90,7 +90,7 @@ pub struct RunDetail {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelRequest {
-    /// Why, for people; at most 1 KiB.
+    /// Why, for people; at most 1 KiB, without control characters.
     #[serde(default)]
     pub reason: String,
 }

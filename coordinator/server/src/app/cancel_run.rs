@@ -12,6 +12,7 @@ pub const REASON_MAX: usize = 1_024;
 impl App {
     /// Whether the cancellation is committed; false where that is not known yet.
     pub async fn cancel_run(&self, asker: &Asker, run: RunId, reason: &str) -> Result<bool, Error> {
+        super::check_text("reason", reason)?;
         let head = run::head(&self.pool, &asker.project, run).await?;
         let head = head.ok_or_else(|| Error::not_found("run", run))?;
         let command = Command {
@@ -29,15 +30,10 @@ impl App {
     }
 }
 
-/// Cut to [`REASON_MAX`] at a letter's end, without what no row holds.
+/// Cut to [`REASON_MAX`] at a letter's end.
 fn fitting(reason: &str) -> String {
-    let mut text = String::new();
-    for letter in reason.chars().filter(|letter| *letter != '\0') {
-        if text.len() + letter.len_utf8() > REASON_MAX {
-            break;
-        }
-        text.push(letter);
-    }
+    let mut text = reason.to_owned();
+    text.truncate(text.floor_char_boundary(REASON_MAX));
     text
 }
 
@@ -47,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_cut_at_a_letters_end() {
-        assert_eq!(fitting("a\0b"), "ab");
+        assert_eq!(fitting("ab"), "ab");
         assert_eq!(fitting(&"ü".repeat(600)).len(), REASON_MAX);
         assert_eq!(fitting(&"€".repeat(600)).len(), 1_023);
     }

@@ -115,3 +115,14 @@ impl Error {
         Self::Invalid { field, message: message.into() }
     }
 }
+
+/// Whether a text may stand in rows and on terminals: no row holds NUL, and no line of a list more
+/// than a line.
+fn check_text(field: &'static str, text: &str) -> Result<(), Error> {
+    match text.chars().find(|letter| letter.is_control()) {
+        Some(letter) => {
+            Err(Error::invalid(field, format!("found the control character {letter:?}")))
+        }
+        None => Ok(()),
+    }
+}

@@ -21,6 +21,7 @@ impl App {
         of: RunId,
         request: RerunRequest,
     ) -> Result<SubmitResponse, Error> {
+        request.from.iter().try_for_each(|step| super::check_text("from", step))?;
         let head = run::head(&self.pool, &asker.project, of).await?;
         let head = head.ok_or_else(|| Error::not_found("run", of))?;
         let plan = request.plan.unwrap_or(head.plan);

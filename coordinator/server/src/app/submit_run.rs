@@ -9,7 +9,7 @@ use maestro_schemas::id::{CommandId, RunId};
 use maestro_schemas::submit::SubmitRequest;
 use serde_json::json;
 
-use super::{App, Asker, Error};
+use super::{App, Asker, Error, check_text};
 use crate::store::submission::{self, SubmissionRow};
 use crate::store::{plan, shard};
 
@@ -71,6 +71,7 @@ impl App {
     /// Stores the submission under its key and sends its command.
     pub async fn begin_run(&self, asker: &Asker, wanted: Wanted) -> Result<SubmitResponse, Error> {
         check_labels(&wanted.labels)?;
+        wanted.idempotency_key.as_deref().map(check_key).transpose()?;
         let row = self.submission(asker, wanted).await?;
         let (stands, repeated) = submission::store(&self.pool, &row).await?;
         if stands.request_digest != row.request_digest {
@@ -93,10 +94,7 @@ impl App {
             return Err(Error::not_found("plan", digest));
         }
         let run = RunId::generate();
-        let idempotency_key = match idempotency_key {
-            Some(key) => checked_key(key)?,
-            None => format!("once-{}", run.token()),
-        };
+        let idempotency_key = idempotency_key.unwrap_or_else(|| format!("once-{}", run.token()));
         let request = json!({ "plan": digest, "labels": labels, "rerun": rerun });
         Ok(SubmissionRow {
             project: asker.project.clone(),
@@ -122,15 +120,12 @@ fn shard_of(run: RunId, shards: u16) -> Result<u16, Error> {
     }
 }
 
-fn checked_key(key: String) -> Result<String, Error> {
-    if key.is_empty() || key.len() > KEY_MAX || key.contains(char::is_control) {
-        let message = format!(
-            "expected 1 to {KEY_MAX} bytes without control characters, found {}",
-            key.len()
-        );
+fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.len() > KEY_MAX {
+        let message = format!("expected 1 to {KEY_MAX} bytes, found {}", key.len());
         return Err(Error::invalid("idempotency_key", message));
     }
-    Ok(key)
+    check_text("idempotency_key", key)
 }
 
 /// Whether labels are few and short enough to be filtered by.
@@ -144,7 +139,9 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Error> {
     for (name, value) in labels {
         let fits =
             !name.is_empty() && name.len() <= LABEL_NAME_MAX && value.len() <= LABEL_VALUE_MAX;
-        if !fits || name.contains(char::is_control) || value.contains('\0') {
+        check_text("labels", name)?;
+        check_text("labels", value)?;
+        if !fits {
             let shown: String = name.chars().take(LABEL_NAME_MAX).collect();
             let message = format!(
                 "{shown:?}: expected a name of 1 to {LABEL_NAME_MAX} bytes and a value of at most {LABEL_VALUE_MAX}"
@@ -173,13 +170,17 @@ mod tests {
     fn labels_and_keys_have_limits() {
         let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         assert!(check_labels(&one("branch", "main")).is_ok());
-        for labels in
-            [one("", "x"), one(&"n".repeat(64), "x"), one("n", &"v".repeat(257)), one("n", "a\0")]
-        {
+        for labels in [
+            one("", "x"),
+            one(&"n".repeat(64), "x"),
+            one("n", &"v".repeat(257)),
+            one("n", "a\0"),
+            one("n", "a\n"),
+        ] {
             assert!(check_labels(&labels).is_err(), "{labels:?}");
         }
         assert!(check_labels(&(0..33).map(|n| (n.to_string(), String::new())).collect()).is_err());
-        assert!(checked_key("k".repeat(201)).is_err());
-        assert!(checked_key("a\nb".into()).is_err());
+        assert!(check_key(&"k".repeat(201)).is_err());
+        assert!(check_key("a\nb").is_err());
     }
 }

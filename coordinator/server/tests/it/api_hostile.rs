@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use maestro_schemas::api::problem::Problem;
-use maestro_server::api::problem::MEDIA_TYPE;
+use maestro_schemas::id::TokenId;
+use maestro_server::api::problem::{Kind, MEDIA_TYPE};
 use maestro_server::api::routes;
+use maestro_server::store::token::{self, TokenRow};
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::api_access::path;
@@ -48,6 +51,41 @@ async fn garbage_in_the_body_is_no_fault() {
                 assert_eq!(problem.status, status.as_u16());
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_no_row_or_terminal_can_hold_is_refused() {
+    let stack = Stack::without_coordinator().await;
+    let plan = crate::support::rows::plan().digest();
+    let (run, runs) = ("run_01h455vb4pex5vsknk084sn02q", "/v1/projects/demo/runs");
+    for letter in ['\0', '\u{1}', '\t', '\n', '\u{1b}', '\u{7f}', '\u{9b}'] {
+        let text = format!("a{letter}b");
+        let asked = [
+            (runs.to_owned(), json!({ "plan": plan, "idempotency_key": text })),
+            (runs.to_owned(), json!({ "plan": plan, "labels": { &text: "x" } })),
+            (runs.to_owned(), json!({ "plan": plan, "labels": { "x": text } })),
+            (format!("{runs}/{run}/cancel"), json!({ "reason": text })),
+            (format!("{runs}/{run}/rerun"), json!({ "from": ["main/first", text] })),
+            (format!("{runs}/{run}/rerun"), json!({ "idempotency_key": text, "from": [text] })),
+        ];
+        for (path, body) in asked {
+            let problem: Problem =
+                read(stack.post(&path, &body).await, StatusCode::BAD_REQUEST).await;
+            assert_eq!(problem.code, Kind::Parameter.code(), "{path} {body}: {}", problem.detail);
+            assert!(!problem.detail.contains(letter), "{:?}", problem.detail);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_bears_no_name_that_audit_rows_or_terminals_cannot_hold() {
+    let stack = Stack::without_coordinator().await;
+    for name in ["a\0b", "a\nb", "\u{1b}[31m"] {
+        let row =
+            TokenRow { id: TokenId::generate(), name: name.to_owned(), roles: Default::default() };
+        let stored = token::store(&mut stack.database.conn().await, &row, [1; 32]).await;
+        assert!(stored.is_err(), "{name:?}");
     }
 }
 
