@@ -14,6 +14,7 @@
 
 pub mod admit;
 mod catalogue;
+pub mod errors;
 mod events;
 mod extract;
 mod health;
@@ -75,6 +76,7 @@ pub fn routes() -> Vec<Route> {
         objects::routes(),
         pools::routes(),
         catalogue::routes(),
+        errors::routes(),
     ]
     .into_iter()
     .flatten()

@@ -18,7 +18,7 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// Anybody, without a token. A short list: health and metrics.
+    /// Anybody, without a token. A short list: health, metrics and the pages of error codes.
     Public,
     /// Whoever has a token that lives.
     Token,

@@ -1,6 +1,7 @@
 //! Nobody does what their token does not allow, on any route.
 
 use maestro_schemas::api::problem::Problem;
+use maestro_server::api::errors;
 use maestro_server::api::problem::{Kind, MEDIA_TYPE};
 use maestro_server::api::role::Role;
 use maestro_server::api::route::{Access, Route};
@@ -17,6 +18,7 @@ pub fn path(route: &Route) -> String {
         .replace("{run}", "run_01h455vb4pex5vsknk084sn02q")
         .replace("{digest}", &format!("sha256:{}", "0".repeat(64)))
         .replace("{step}", "0-0-0")
+        .replace("{code}", "MAE-2001")
 }
 
 async fn ask(stack: &Stack, route: &Route, token: Option<&str>) -> Response {
@@ -29,11 +31,11 @@ async fn ask(stack: &Stack, route: &Route, token: Option<&str>) -> Response {
 }
 
 #[test]
-fn only_health_and_metrics_are_public() {
+fn only_health_metrics_and_the_pages_of_errors_are_public() {
     let public = routes().into_iter().filter(|route| route.access == Access::Public);
     assert_eq!(
         public.map(|route| route.path).collect::<Vec<_>>(),
-        ["/healthz", "/readyz", "/metrics"]
+        ["/healthz", "/readyz", "/metrics", "/docs/errors/{code}"]
     );
 }
 
@@ -123,6 +125,34 @@ async fn whoami_tells_the_name_and_the_roles() {
     let stack = Stack::without_coordinator().await;
     let me: serde_json::Value = stack.get("/v1/whoami").await;
     assert_eq!(me, serde_json::json!({ "name": "ada", "roles": { "demo": "admin" } }));
+}
+
+#[tokio::test]
+async fn the_page_that_a_problem_names_is_served_to_anybody() {
+    let stack = Stack::without_coordinator().await;
+    let answer = stack.http.get(format!("{}/v1/whoami", stack.address)).send().await.unwrap();
+    let problem: Problem = read(answer, StatusCode::UNAUTHORIZED).await;
+    let page = stack.http.get(format!("{}{}", stack.address, problem.kind)).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(page.headers()["content-type"], "text/markdown; charset=utf-8");
+    assert!(page.text().await.unwrap().starts_with("# MAE-2001: "));
+    let unknown =
+        stack.request(reqwest::Method::GET, "/docs/errors/MAE-9999").send().await.unwrap();
+    let _: Problem = read(unknown, StatusCode::NOT_FOUND).await;
+}
+
+#[test]
+fn every_page_of_an_error_is_served() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+    let mut written: Vec<String> = std::fs::read_dir(pages)
+        .unwrap()
+        .filter_map(|page| {
+            page.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned)
+        })
+        .collect();
+    written.sort_unstable();
+    let served: Vec<&str> = errors::PAGES.iter().map(|(code, _)| *code).collect();
+    assert_eq!(served, written);
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! `/docs/errors/{code}`: the page that a problem's `type` names, as it stands in the repository.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+
+use super::Api;
+use super::extract::of_path;
+use super::problem::{Kind, Refusal};
+use super::route::{Access, Route};
+
+/// A page's media type.
+const MEDIA_TYPE: &str = "text/markdown; charset=utf-8";
+
+macro_rules! pages {
+    ($($code:literal),* $(,)?) => {
+        /// Codes with their pages.
+        pub const PAGES: &[(&str, &str)] =
+            &[$(($code, include_str!(concat!("../../../../docs/errors/", $code, ".md"))),)*];
+    };
+}
+
+pages! {
+    "MAE-1001", "MAE-1002", "MAE-1003", "MAE-1004", "MAE-1005", "MAE-1006", "MAE-1007", "MAE-1008",
+    "MAE-1010", "MAE-1011", "MAE-1012", "MAE-1013", "MAE-1014", "MAE-1020", "MAE-1021", "MAE-1022",
+    "MAE-1023", "MAE-1030", "MAE-1031", "MAE-1032", "MAE-1040", "MAE-1041", "MAE-1050", "MAE-2001",
+    "MAE-2002", "MAE-2003", "MAE-2004", "MAE-2005", "MAE-2006", "MAE-2007", "MAE-2008", "MAE-2009",
+    "MAE-2010", "MAE-2011", "MAE-2012", "MAE-2013", "MAE-2014", "MAE-2015", "MAE-2016", "MAE-3001",
+    "MAE-3002", "MAE-3003", "MAE-3004", "MAE-3005", "MAE-3006", "MAE-3007",
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/docs/errors/{code}",
+            Access::Public,
+            "What a code means, and its remedy.",
+            show,
+        )
+        .answers_bytes("text/markdown"),
+    ]
+}
+
+/// The code of the path.
+struct Code(String);
+
+impl FromRequestParts<Api> for Code {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        of_path(parts, api, "code").await.map(Self)
+    }
+}
+
+async fn show(State(_): State<Api>, Code(code): Code) -> Result<impl IntoResponse, Refusal> {
+    let page = PAGES.iter().find(|(known, _)| *known == code);
+    match page {
+        Some((_, text)) => Ok(([(CONTENT_TYPE, MEDIA_TYPE)], *text)),
+        None => Err(Refusal::new(Kind::NotFound, "there is no page of that code")),
+    }
+}
