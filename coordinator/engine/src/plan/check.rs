@@ -105,6 +105,24 @@ impl CheckedPlan {
         Ok(Self(Arc::new(Inner { plan, digest, programs })))
     }
 
+    /// Stands, without any step, for a plan that cannot be read any more: for showing what else
+    /// there is of a run that was set aside.
+    pub fn unreadable(digest: Digest) -> Self {
+        let plan = Plan {
+            version: PLAN_VERSION,
+            name: String::new(),
+            pipeline_version: None,
+            inputs: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            stages: Vec::new(),
+            nodes: Vec::new(),
+            outputs: BTreeMap::new(),
+            unresolved: Vec::new(),
+            warnings: Vec::new(),
+        };
+        Self(Arc::new(Inner { plan, digest, programs: BTreeMap::new() }))
+    }
+
     /// What the plan is stored and submitted under.
     pub fn digest(&self) -> Digest {
         self.0.digest

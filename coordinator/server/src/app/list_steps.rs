@@ -14,7 +14,7 @@ use maestro_schemas::step::{RunState, StepAddress, StepState};
 use super::{App, Error};
 use crate::store::run::Head;
 use crate::store::step::FanoutSight;
-use crate::store::{attempt, plan, run, step};
+use crate::store::{self, attempt, plan, run, step};
 
 /// The nodes of a page.
 pub const PAGE: u32 = 500;
@@ -58,7 +58,13 @@ impl App {
     ) -> Result<(Head, CheckedPlan), Error> {
         let head = run::head(&self.pool, project, run).await?;
         let head = head.ok_or_else(|| Error::not_found("run", run))?;
-        let plan = plan::load(&self.pool, project, head.plan).await?;
+        let plan = match plan::load(&self.pool, project, head.plan).await {
+            // Of a run that was set aside people see what there is.
+            Err(store::Error::Unreadable { .. }) if head.state == RunState::Quarantined => {
+                Some(CheckedPlan::unreadable(head.plan))
+            }
+            plan => plan?,
+        };
         Ok((head, plan.ok_or_else(|| Error::not_found("plan", head.plan))?))
     }
 

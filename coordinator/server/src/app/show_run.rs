@@ -7,14 +7,18 @@ use maestro_schemas::name::ProjectName;
 
 use super::list_steps::step_name;
 use super::{App, Error};
-use crate::store::{attempt, plan, run};
+use crate::store::{self, attempt, plan, run};
 
 impl App {
     /// The run, with the inputs of its plan.
     pub async fn show_run(&self, project: &ProjectName, run: RunId) -> Result<RunDetail, Error> {
         let details = run::details(&self.pool, project, run).await?;
         let details = details.ok_or_else(|| Error::not_found("run", run))?;
-        let plan = plan::load(&self.pool, project, details.summary.plan).await?;
+        let plan = match plan::load(&self.pool, project, details.summary.plan).await {
+            // Perhaps the very reason why the run was set aside, which is what is to be seen.
+            Err(store::Error::Unreadable { .. }) => None,
+            plan => plan?,
+        };
         Ok(RunDetail {
             inputs: plan.map(|plan| plan.inputs.clone()).unwrap_or_default(),
             outputs: details.outputs,

@@ -16,6 +16,7 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 
 use super::Shell;
+use super::set_aside::quarantine;
 use crate::store::{self, coordinator, load, shard};
 
 /// How often leases are looked at.
@@ -187,14 +188,12 @@ impl Keeper {
             .await
             .map_err(|source| store::Error::Database { action: "take a shard", source })?;
         let loaded = load::load_shard_runs(&mut conn, number).await?;
-        for (run, reason) in &loaded.unreadable {
-            tracing::error!(%run, reason, "a run's rows cannot be read; it stands still");
-        }
+        let batch = quarantine(&mut conn, &self.bus, (number, acquired), loaded.unreadable).await;
         self.owned.insert(number, acquired.epoch);
         let loaded = LoadedShard {
             shard: number,
             epoch: acquired.epoch,
-            batch: acquired.batch,
+            batch,
             clock_ms: acquired.clock_ms,
             runs: loaded.runs,
         };

@@ -6,6 +6,7 @@
 //! | `commit` | writes commits on a connection of their own |
 //! | `publish` | puts tasks on the bus, again and again while they are wanted |
 //! | `lease` | takes shards, shares them with other coordinators |
+//! | `set_aside` | quarantines runs that cannot be read |
 //! | `ask` | finds out what the fold asks |
 //! | `listen` | heartbeats, demand, questions of the api |
 //!
@@ -17,6 +18,7 @@ mod commit;
 mod lease;
 mod listen;
 mod publish;
+mod set_aside;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -2,11 +2,12 @@
 //!
 //! | who calls | what |
 //! |---|---|
-//! | the fold | [`connect::FoldConnection`], [`shard`], [`load`] |
+//! | the fold | [`connect::FoldConnection`], [`shard`], [`load`], [`set_aside`] |
 //! | the api and intake | [`plan`], [`submission`], [`run`], [`step`], [`attempt`], [`audit`], … over a pool |
 //! | background | [`notice`], [`coordinator`], [`result`] |
 //!
-//! Run state is changed by [`commit::commit`] and by nothing else here. Values that people or
+//! Run state is changed by [`commit::commit`], and where that is not possible by
+//! [`set_aside::set_aside`]; by nothing else here. Values that people or
 //! workers gave are stored as text of JSON and come back letter by letter.
 
 pub mod action;
@@ -26,6 +27,7 @@ pub mod result;
 pub mod run;
 pub mod run_event;
 pub mod run_state;
+pub mod set_aside;
 pub mod shard;
 pub mod step;
 pub mod submission;

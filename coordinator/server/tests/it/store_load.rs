@@ -108,7 +108,7 @@ async fn a_run_that_cannot_be_read_spoils_no_other() {
         .unwrap();
     let loaded = store::load::load_shard_runs(&mut database.conn().await, 0).await.unwrap();
     assert_eq!(loaded.runs.iter().map(|run| run.row.id).collect::<Vec<_>>(), [whole]);
-    assert_eq!(loaded.unreadable[0].0, broken);
+    assert_eq!(loaded.unreadable[0].run, broken);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use maestro_schemas::report::Usage;
 use maestro_schemas::step::StepState;
 use uuid::Uuid;
 
-use super::Loaded;
+use super::{Loaded, Unreadable};
 use crate::store::records::{
     AttemptRecord, DispatchRecord, FanoutRecord, ItemRecord, PlanRecord, RunRecord, SpentRecord,
     StepRecord, TimerRecord,
@@ -124,9 +124,10 @@ impl Assembly {
             let missing = || Err("its plan is not stored".to_owned());
             let key = (parts.project.clone(), parts.plan.clone());
             let plan = self.plans.get(&key).cloned().unwrap_or_else(missing);
+            let (run, project) = (RunId::from_uuid(id), parts.project.clone());
             match parts.finish(plan) {
                 Ok(run) => loaded.runs.push(run),
-                Err(why) => loaded.unreadable.push((RunId::from_uuid(id), why)),
+                Err(reason) => loaded.unreadable.push(Unreadable { run, project, reason }),
             }
         }
         loaded

@@ -28,8 +28,19 @@ use assemble::Assembly;
 pub struct Loaded {
     /// Runs that have not ended, the oldest first.
     pub runs: Vec<LoadedRun>,
-    /// Runs that this build cannot read, and why; they are to be quarantined.
-    pub unreadable: Vec<(RunId, String)>,
+    /// Runs that this build cannot read; they are to be quarantined.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A run that this build cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The run.
+    pub run: RunId,
+    /// The tenant, as the row has it.
+    pub project: String,
+    /// What was found.
+    pub reason: String,
 }
 
 /// The columns of a run, of the runs that the condition picks.
@@ -144,7 +155,9 @@ async fn one(conn: &mut PgConnection, run: RunId) -> Result<Option<RunRecord>, E
 
 fn only(mut loaded: Loaded) -> Result<Option<LoadedRun>, Error> {
     match loaded.unreadable.pop() {
-        Some((run, why)) => Err(Error::unreadable("run", format!("{run}: {why}"))),
+        Some(Unreadable { run, reason, .. }) => {
+            Err(Error::unreadable("run", format!("{run}: {reason}")))
+        }
         None => Ok(loaded.runs.pop()),
     }
 }
