@@ -51,11 +51,23 @@ impl Asks {
     }
 }
 
+/// What cannot be read now cannot be read later either: it counts as not there, so that who needs
+/// it does not ask without end.
+fn readable<T>(found: Result<Option<T>, store::Error>) -> Result<Option<T>, store::Error> {
+    match found {
+        Err(error @ store::Error::Unreadable { .. }) => {
+            tracing::error!(%error, "what the fold asks for counts as not there");
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
 impl State {
     async fn find_out(&self, ask: Ask) -> Result<Answer, store::Error> {
         match ask {
             Ask::Plan { project, digest } => {
-                plan::load(&self.pool, &project, digest).await.map(Answer::Plan)
+                readable(plan::load(&self.pool, &project, digest).await).map(Answer::Plan)
             }
             Ask::Named { run, command } => {
                 let answered = audit::named(&self.pool, command).await?;
@@ -64,7 +76,7 @@ impl State {
             }
             Ask::Former { run, project } => {
                 let mut conn = self.connection().await?;
-                let former = load::load_former(&mut conn, &project, run).await?;
+                let former = readable(load::load_former(&mut conn, &project, run).await)?;
                 Ok(Answer::Former(former.map(Box::new)))
             }
             Ask::Result { project, key } => self.result(&project, key).await.map(Answer::Result),
@@ -95,7 +107,8 @@ impl State {
         project: &ProjectName,
         key: Digest,
     ) -> Result<Option<KnownResult>, store::Error> {
-        let Some(known) = result::by_key(&self.pool, project, key).await? else { return Ok(None) };
+        let known = readable(result::by_key(&self.pool, project, key).await)?;
+        let Some(known) = known else { return Ok(None) };
         for artifact in &known.artifacts {
             if !self.is_whole(artifact).await {
                 tracing::warn!(%key, role = artifact.role, digest = %artifact.digest, "a known result is not whole; its step runs again");

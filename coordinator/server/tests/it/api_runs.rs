@@ -56,6 +56,17 @@ async fn a_submission_is_answered_once_its_run_is_committed() {
 }
 
 #[tokio::test]
+async fn a_plan_that_cannot_be_read_any_more_is_refused_and_not_asked_for_again() {
+    let stack = Stack::with_coordinator().await;
+    let plan = stored(&stack).await.digest;
+    let spoilt = sqlx::query("update plan set body = '{}'");
+    spoilt.execute(&mut stack.database.conn().await).await.unwrap();
+    let answer = stack.post(RUNS, &json!({ "plan": plan })).await;
+    let problem: Problem = read(answer, StatusCode::CONFLICT).await;
+    assert_eq!(problem.code, "MAE-3001");
+}
+
+#[tokio::test]
 async fn a_pipelines_text_is_compiled_by_the_server() {
     let stack = Stack::with_coordinator().await;
     let text = "name: ci\nstages:\n  - name: build\n    steps:\n      - run: shell\n        with: { command: 'true' }\n";
