@@ -77,47 +77,32 @@ pub struct Route {
     pub(super) handler: MethodRouter<Api>,
 }
 
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident = $method:ident;)*) => {$(
+        $(#[$doc])*
+        pub(super) fn $name<H, T>(
+            path: &'static str,
+            access: Access,
+            summary: &'static str,
+            handler: H,
+        ) -> Self
+        where
+            H: Handler<T, Api>,
+            T: 'static,
+        {
+            Self::new(Method::$method, path, (access, summary), on(MethodFilter::$method, handler))
+        }
+    )*};
+}
+
 impl Route {
-    /// A route that reads.
-    pub(super) fn get<H, T>(
-        path: &'static str,
-        access: Access,
-        summary: &'static str,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<T, Api>,
-        T: 'static,
-    {
-        Self::new(Method::GET, path, (access, summary), on(MethodFilter::GET, handler))
-    }
-
-    /// A route that asks for something to be done.
-    pub(super) fn post<H, T>(
-        path: &'static str,
-        access: Access,
-        summary: &'static str,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<T, Api>,
-        T: 'static,
-    {
-        Self::new(Method::POST, path, (access, summary), on(MethodFilter::POST, handler))
-    }
-
-    /// A route that puts bytes.
-    pub(super) fn put<H, T>(
-        path: &'static str,
-        access: Access,
-        summary: &'static str,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<T, Api>,
-        T: 'static,
-    {
-        Self::new(Method::PUT, path, (access, summary), on(MethodFilter::PUT, handler))
+    methods! {
+        /// A route that reads.
+        get = GET;
+        /// A route that asks for something to be done.
+        post = POST;
+        /// A route that puts bytes.
+        put = PUT;
     }
 
     fn new(
