@@ -27,7 +27,7 @@ pub(crate) struct Shell {
 /// key, as `cache_key`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(crate) struct Build {
-    /// What builds, instead of the toolchain's usual command.
+    /// What is executed, instead of the toolchain's usual command.
     #[serde(default)]
     pub(crate) command: Option<Line>,
     /// What is appended to the command.
@@ -41,24 +41,14 @@ pub(crate) struct Build {
     pub(crate) working_directory: Option<String>,
 }
 
-/// Parameters of `test.<suite>`; keys of other names are allowed and only count for the step's key.
+/// Parameters of `test.<suite>`: those of a build, and what it is built with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(crate) struct Test {
     /// What is tested with; absent means what the project's files say.
     #[serde(default)]
     pub(crate) toolchain: Option<String>,
-    /// What tests, instead of the toolchain's usual command.
-    #[serde(default)]
-    pub(crate) command: Option<Line>,
-    /// What is appended to the command.
-    #[serde(default)]
-    pub(crate) args: Vec<Word>,
-    /// What fetches dependencies first, instead of the toolchain's usual command; `false` for none.
-    #[serde(default)]
-    pub(crate) install: Install,
-    /// Where it runs, relative to the workspace.
-    #[serde(default)]
-    pub(crate) working_directory: Option<String>,
+    #[serde(flatten)]
+    pub(crate) build: Build,
 }
 
 /// A shell.
@@ -171,7 +161,7 @@ impl Request {
         match self {
             Self::Shell(with) => with.working_directory.as_deref(),
             Self::Build { with, .. } => with.working_directory.as_deref(),
-            Self::Test { with, .. } => with.working_directory.as_deref(),
+            Self::Test { with, .. } => with.build.working_directory.as_deref(),
         }
     }
 }
@@ -210,5 +200,18 @@ mod tests {
             let request = Request::parse("test.unit", with.as_bytes()).expect("a request");
             assert!(matches!(request, Request::Test { with, .. } if with == Test::default()));
         }
+    }
+
+    #[test]
+    fn a_test_step_takes_what_a_build_takes_and_any_further_key() {
+        let with =
+            br#"{"toolchain":"node","command":["vitest",1.5],"install":false,"cache_key":1}"#;
+        let Ok(Request::Test { with, .. }) = Request::parse("test.unit", with) else {
+            panic!("refused");
+        };
+        let words = vec![Word("vitest".into()), Word("1.5".into())];
+        assert_eq!(with.toolchain.as_deref(), Some("node"));
+        assert_eq!(with.build.command, Some(Line::Words(words)));
+        assert_eq!(with.build.install, Install::Usual(false));
     }
 }

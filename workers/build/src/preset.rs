@@ -185,6 +185,7 @@ fn test(suite: &str, with: &Test, directory: &Path) -> Result<Recipe, Error> {
         Some(word) => Some(Toolchain::parse(word)?),
         None => Toolchain::detect(directory),
     };
+    let with = &with.build;
     let install = install(&with.install, toolchain, directory)?;
     let command = match (&with.command, toolchain) {
         (Some(line), _) => CommandLine::from_line(line, ShellKind::Bash, &with.args)?,
