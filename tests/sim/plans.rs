@@ -102,7 +102,7 @@ fn read(dice: &mut Dice, node: &mut Node, former: &[Node], source: u32) {
             node.templated = true;
             node.with = json!({ "n": format!("{{{{ steps['{id}'].outputs.n }}}}") });
         }
-        2 if whole && !from.outputs.is_empty() => {
+        2 | 6 | 7 if whole && !from.outputs.is_empty() => {
             node.inputs.push(InputArtifact { node: source, role: ROLE.into(), path: "in".into() })
         }
         3 if whole => {
@@ -144,7 +144,7 @@ fn clean_up(dice: &mut Dice, index: u32, number: u64) -> Node {
 }
 
 fn plain(dice: &mut Dice, index: u32, number: u64) -> Node {
-    let outputs = match dice.chance(400) {
+    let outputs = match dice.chance(650) {
         true => vec![OutputArtifact { role: ROLE.into(), path: "o".into(), optional: false }],
         false => Vec::new(),
     };
@@ -160,7 +160,7 @@ fn plain(dice: &mut Dice, index: u32, number: u64) -> Node {
         reads: Vec::new(),
         condition: None,
         for_each: None,
-        effect: Effect::Idempotent,
+        effect: if dice.chance(60) { Effect::Once } else { Effect::Idempotent },
         key: None,
         cached: false,
         salt: None,

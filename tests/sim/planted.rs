@@ -35,6 +35,8 @@ pub enum Planted {
     SlotsFeigned,
     /// Tasks of one pool are never published.
     TasksDropped,
+    /// Tasks that make lost objects again are never published.
+    RemakesDropped,
 }
 
 #[cfg(test)]
@@ -123,6 +125,11 @@ mod tests {
     #[test]
     fn a_window_without_bounds_is_caught() {
         trips(Planted::SlotsFeigned, 13);
+    }
+
+    #[test]
+    fn a_lost_object_that_is_never_made_again_is_caught() {
+        trips(Planted::RemakesDropped, 16);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Chances {
     pub stuck: u32,
     /// A worker does not stop when it is told.
     pub disobeys: u32,
+    /// An object that an execution needs is gone.
+    pub object_lost: u32,
     /// A report holds what the database takes for no data.
     pub poison: u32,
     /// A message in an inbox does not decode.
@@ -153,6 +155,7 @@ fn chances(dice: &mut Dice) -> Chances {
         deadly: some(20),
         stuck: some(10),
         disobeys: some(300),
+        object_lost: some(400),
         poison: some(15),
         garbage: some(60),
         forged: some(30),

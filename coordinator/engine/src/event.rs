@@ -128,6 +128,17 @@ pub struct Pause {
     pub attempt: u32,
     /// How many attempts of the step lapsed.
     pub lapses: u16,
-    /// When it is over, by the shard's clock.
+    /// When it is over, by the shard's clock; [`Pause::HELD`] where another step ends it.
     pub due_at_ms: u64,
+}
+
+impl Pause {
+    /// The time that never comes: an object that the step takes is being made again, and the end of
+    /// that brings the pause forward.
+    pub const HELD: u64 = i64::MAX as u64;
+
+    /// Whether no time ends it.
+    pub const fn is_held(&self) -> bool {
+        self.due_at_ms == Self::HELD
+    }
 }

@@ -63,6 +63,7 @@ impl Checker {
             let succeeded = of_step.filter(|(_, row)| row.state == StepState::Succeeded).count();
             self.require(4, succeeded <= 1, || format!("{} {} succeeds again", row.run, row.step))?;
         }
+        self.lost_is_made_again(commit, store)?;
         commit.runs_changed.iter().try_for_each(|change| {
             let record = &store.runs[&change.id];
             let is_over = record.dispatch.is_empty() && record.timers.is_empty();

@@ -98,6 +98,9 @@ impl Checker {
         self.require(1, memory.made == loaded.made, || {
             format!("{id}: made {:?}, by the rows {:?}", memory.made, loaded.made)
         })?;
+        self.require(1, memory.remade == loaded.remade, || {
+            format!("{id}: remade {:?}, by the rows {:?}", memory.remade, loaded.remade)
+        })?;
         self.require(1, memory.unmet == loaded.unmet && memory.counts == loaded.counts, || {
             format!("{id}: {:?}, by the rows {:?}", memory.counts, loaded.counts)
         })?;

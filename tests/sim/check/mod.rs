@@ -1,19 +1,21 @@
 //! The invariants of the design, checked at every step of the simulated world.
 
 mod land;
+mod lost;
 mod memory;
 mod talk;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use maestro_engine::event::Pause;
 use maestro_engine::shard::commit::Commit;
 use maestro_schemas::codec::InboxMessage;
 use maestro_schemas::id::{CommandId, RunId};
 
 use crate::bus::Subject;
 use crate::setting::Setting;
-use crate::store::Store;
+use crate::store::{RunRecord, Store};
 
 /// An invariant that does not hold, by its number in the design.
 #[derive(Debug, Clone)]
@@ -121,6 +123,15 @@ impl Checker {
             .filter(|run| !run.state().is_final())
             .map(|run| run.row.id)
             .collect();
+        let is_held = |record: &RunRecord| {
+            !record.state().is_final()
+                && record.timers.values().any(|timer| timer.due_at_ms == Pause::HELD)
+        };
+        let held: Vec<_> =
+            store.runs.values().filter(|run| is_held(run)).map(|run| run.row.id).collect();
+        self.require(16, held.is_empty(), || {
+            format!("{held:?} wait for objects that nobody makes again; {why}")
+        })?;
         self.require(17, false, || format!("after all faults have ended: runs {open:?}; {why}"))
     }
 

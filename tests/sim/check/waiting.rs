@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use maestro_engine::event::Pause;
 use maestro_engine::run::{Asking, NodeStatus, Run};
 use maestro_engine::shard::commit::Commit;
 use maestro_engine::shard::request::Ask;
@@ -77,6 +78,17 @@ impl Checker {
                 format!("{} of {} has {count} reasons", node.id, run.id)
             })?;
         }
+        for (step, pause) in run.pauses.iter().filter(|(step, _)| !run.live.contains_key(step)) {
+            let name = run.step_name(*step);
+            let count = waiting.iter().filter(|reason| reason.step == name).count();
+            self.require(5, count == 1, || {
+                format!("{name} of {}, in a pause, has {count} reasons", run.id)
+            })?;
+            let is_sound = !pause.is_held() || run.held_for(*step).is_some();
+            self.require(5, is_sound, || {
+                format!("{name} of {} is held and nothing that it takes is made", run.id)
+            })?;
+        }
         Ok(())
     }
 
@@ -91,6 +103,9 @@ impl Checker {
             let fired = commit.dispatched.iter().any(|row| (row.run, row.step) == (*run, *step));
             let Some(record) = store.runs.get(run).filter(|_| fired) else { continue };
             let Some(timer) = record.timers.get(step) else { continue };
+            if timer.due_at_ms == Pause::HELD {
+                continue;
+            }
             let Some(holding) = owner.held.get(&record.row.shard) else { continue };
             let due = timer.due_at_ms.saturating_sub(owner.ahead_ms);
             let was_read = bus.was_read_to(record.row.shard, holding.consumer, due);

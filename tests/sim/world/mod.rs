@@ -11,7 +11,7 @@ mod shell;
 mod worker;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use maestro_engine::plan::CheckedPlan;
@@ -19,6 +19,7 @@ use maestro_engine::shard::commit::Commit;
 use maestro_engine::shard::request::{AskId, Completion, Publication};
 use maestro_schemas::command::CommandAnswer;
 use maestro_schemas::control::Cancel;
+use maestro_schemas::digest::Digest;
 use maestro_schemas::heartbeat::Heartbeat;
 use maestro_schemas::id::{CommandId, ExecutionId, RunId};
 use maestro_schemas::name::PoolName;
@@ -148,6 +149,8 @@ pub struct World {
     pub coordinators: Vec<Coordinator>,
     pub workers: Vec<Worker>,
     pub people: People,
+    /// Objects that are gone, each as far as one run is concerned.
+    pub lost: BTreeSet<(RunId, Digest)>,
     pub checker: Checker,
     pub trace: Option<Vec<String>>,
     pub happened: u64,
@@ -171,6 +174,7 @@ impl World {
             coordinators: Vec::new(),
             workers: Vec::new(),
             people: People::default(),
+            lost: BTreeSet::new(),
             checker,
             trace: None,
             happened: 0,

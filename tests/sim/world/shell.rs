@@ -8,6 +8,7 @@ use maestro_engine::shard::request::{
     Answer, Ask, AskId, Completion, DeliveryId, Landing, Publication, Request,
 };
 
+use maestro_schemas::outcome::FailureClass;
 use maestro_schemas::step::{RunState, StepState};
 
 use super::{Checked, Happening, Process, World};
@@ -139,6 +140,16 @@ impl World {
             return;
         }
         for row in &commit.attempts {
+            if row.step.visit > 0 && row.state == StepState::Succeeded {
+                self.mark("a lost object was made again");
+            }
+            let class = row.failure.as_ref().map(|failure| failure.class);
+            if class == Some(FailureClass::InputLost) {
+                self.mark(match row.state {
+                    StepState::Waiting => "an input was lost",
+                    _ => "an input was lost for good",
+                });
+            }
             match row.failure.as_ref().map(|failure| failure.message.as_str()) {
                 Some(message) if message.starts_with("it ran past") => self.mark("overran"),
                 Some(message) if message.starts_with("no worker") => self.mark("unclaimed"),
@@ -199,6 +210,10 @@ impl World {
     fn publish_all(&mut self, by: Process, publications: Vec<Publication>) {
         for publication in publications {
             if self.is_planted(Planted::TasksDropped) && publication.task.pool.as_str() == "llm" {
+                continue;
+            }
+            let is_visit = publication.task.step.visit > 0;
+            if self.is_planted(Planted::RemakesDropped) && is_visit {
                 continue;
             }
             let task = &publication.task;

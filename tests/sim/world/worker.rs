@@ -172,6 +172,11 @@ impl World {
         if lasts_ms > task.timeout_ms {
             return (task.timeout_ms, Outcome::failed(FailureClass::TimedOut, "too long"));
         }
+        if let Some(lost) = self.lost_input(task) {
+            let mut failure = Failure::new(FailureClass::InputLost, "an input is lost");
+            failure.lost = Some(lost);
+            return (lasts_ms.min(20), Outcome::Failed { failure, artifacts: Vec::new() });
+        }
         if self.strikes(self.setting.chances.poison) {
             let outputs = [("bad".to_owned(), json!(POISON))].into();
             return (lasts_ms, Outcome::Succeeded { outputs, artifacts: Vec::new() });
@@ -188,6 +193,16 @@ impl World {
             _ => success(task),
         };
         (lasts_ms, outcome)
+    }
+
+    /// An input of the task that is gone, now or since earlier.
+    fn lost_input(&mut self, task: &Task) -> Option<Digest> {
+        if !task.inputs.is_empty() && self.strikes(self.setting.chances.object_lost) {
+            let input = self.dice.pick(&task.inputs).artifact.digest;
+            self.lost.insert((task.run, input));
+        }
+        let is_lost = |digest: &Digest| self.lost.contains(&(task.run, *digest));
+        task.inputs.iter().map(|input| input.artifact.digest).find(is_lost)
     }
 
     pub fn end_execution(&mut self, place: usize, id: ExecutionId) -> Checked {
@@ -213,6 +228,9 @@ impl World {
                 one.id == id || (bundled && one.ends_at <= now && one.task.shard == shard);
             if together && one.reported_with.is_none() {
                 one.reported_with = Some(id);
+                for artifact in one.outcome.artifacts() {
+                    self.lost.remove(&(one.task.run, artifact.digest));
+                }
                 reports.push(report(one, (who, &pool), now));
             }
         }
@@ -346,9 +364,13 @@ fn success(task: &Task) -> Outcome {
     let count = 1 + u64::from(task.step.node + task.step.item) % 3;
     let list: Vec<u64> = (0..count).collect();
     let outputs = [("n".to_owned(), json!(count)), ("list".to_owned(), json!(list))].into();
+    // Some steps never make the same bytes twice.
+    let again = if task.step.node % 3 == 1 { task.step.visit as u8 } else { 0 };
+    let mut bytes = [task.step.node as u8; 32];
+    bytes[0] = again;
     let artifact = |role: &String| Artifact {
         role: role.clone(),
-        digest: Digest::from_bytes([task.step.node as u8; 32]),
+        digest: Digest::from_bytes(bytes),
         size: 1,
         media_type: "text/plain".into(),
     };

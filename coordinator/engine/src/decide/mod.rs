@@ -4,6 +4,7 @@
 pub mod begin;
 pub mod cancel;
 pub mod lapse;
+pub mod lost;
 pub mod report;
 mod retry;
 pub mod set_aside;

@@ -4,8 +4,9 @@ use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
 use maestro_schemas::report::{Report, Usage};
 use maestro_schemas::step::{StepAddress, StepState};
 
+use super::lost::{self, Remedy};
 use super::{Facts, retry};
-use crate::event::{EndedAttempt, Event};
+use crate::event::{EndedAttempt, Event, Pause};
 use crate::run::{Live, Run};
 use crate::shard::commit::AttemptOutcome;
 
@@ -63,34 +64,55 @@ pub(super) fn fail(
     run: &Run,
     live: &Live,
     mut ended: EndedAttempt,
-    failure: Failure,
+    mut failure: Failure,
     facts: Facts,
 ) -> Vec<Event> {
     ended.outcome = AttemptOutcome::Failed;
-    let step = ended.step;
-    let pause = next_attempt(run, step, live, &failure, facts);
-    ended.state = match pause {
-        Some(_) => StepState::Waiting,
-        None if run.is_cancelled() => StepState::Cancelled,
-        None => StepState::Failed,
+    let pauses = what_follows(run, ended.step, live, &mut failure, facts);
+    ended.state = match pauses.is_empty() {
+        false => StepState::Waiting,
+        true if run.is_cancelled() => StepState::Cancelled,
+        true => StepState::Failed,
     };
     ended.failure = Some(failure);
-    let mut events = vec![Event::AttemptEnded(Box::new(ended))];
-    events.extend(pause.map(|pause| Event::PauseBegan { step, pause }));
-    events
+    std::iter::once(Event::AttemptEnded(Box::new(ended))).chain(pauses).collect()
 }
 
-fn next_attempt(
+/// The pause before the next attempt and, where a lost input is to be made first, before the
+/// attempt that makes it; none where the step ends.
+fn what_follows(
     run: &Run,
     step: StepAddress,
     live: &Live,
-    failure: &Failure,
+    failure: &mut Failure,
     facts: Facts,
-) -> Option<crate::event::Pause> {
+) -> Vec<Event> {
     if run.is_cancelled() || run.state.is_final() {
-        return None;
+        return Vec::new();
     }
-    run.node(step.node).and_then(|node| retry::next(&node.retry, live, failure, facts.now_ms))
+    if let (FailureClass::InputLost, Some(digest)) = (failure.class, failure.lost) {
+        let number = live.token.number.saturating_add(1);
+        let begins = |step, attempt, lapses, due_at_ms| Event::PauseBegan {
+            step,
+            pause: Pause { attempt, lapses, due_at_ms },
+        };
+        match lost::remedy(run, step, live, digest) {
+            Remedy::Again => return vec![begins(step, number, live.lapses, facts.now_ms)],
+            Remedy::Hold(visit) => {
+                let held = begins(step, number, live.lapses, Pause::HELD);
+                let visit = visit.map(|visit| begins(visit, 1, 0, facts.now_ms));
+                return visit.into_iter().chain([held]).collect();
+            }
+            Remedy::None(why) => failure.message = format!("{}; {why}", failure.message),
+        }
+    }
+    let spared = lost::spared(run, step);
+    let policy = run.node(step.node).map(|node| &node.retry);
+    policy
+        .and_then(|policy| retry::next(policy, live, spared, failure, facts.now_ms))
+        .map(|pause| Event::PauseBegan { step, pause })
+        .into_iter()
+        .collect()
 }
 
 /// An attempt that ends without a report: nobody named it for too long.

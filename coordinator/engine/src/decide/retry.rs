@@ -12,10 +12,11 @@ pub const LAPSES_MAX: u16 = 3;
 /// The pause before the next attempt, where there is to be one.
 ///
 /// The delay is `delay × factor^n` for the n-th retry, at most `delay_ms_max`, and never shorter
-/// than the other side asked for.
+/// than the other side asked for. `spared` attempts count as no retries, nor do those that lapsed.
 pub(super) fn next(
     policy: &RetryPolicy,
     live: &Live,
+    spared: u32,
     failure: &Failure,
     now_ms: u64,
 ) -> Option<Pause> {
@@ -24,7 +25,8 @@ pub(super) fn next(
         let lapses = live.lapses + 1;
         return (lapses <= LAPSES_MAX).then_some(Pause { attempt, lapses, due_at_ms: now_ms });
     }
-    let retries = live.token.number.saturating_sub(1).saturating_sub(u32::from(live.lapses));
+    let no_retries = u32::from(live.lapses).saturating_add(spared);
+    let retries = live.token.number.saturating_sub(1).saturating_sub(no_retries);
     if retries >= policy.retries_max || !policy.on.contains(&failure.class) {
         return None;
     }
@@ -69,7 +71,7 @@ mod tests {
     fn pauses_grow_up_to_the_longest_and_end_with_the_last_retry() {
         let failure = Failure::new(FailureClass::Transient, "broken pipe");
         let due = |number| {
-            next(&policy(), &live(number, 0), &failure, 1_000).map(|pause| pause.due_at_ms)
+            next(&policy(), &live(number, 0), 0, &failure, 1_000).map(|pause| pause.due_at_ms)
         };
         assert_eq!((due(1), due(2), due(3)), (Some(1_100), Some(1_250), None));
     }
@@ -77,7 +79,7 @@ mod tests {
     #[test]
     fn what_is_not_listed_is_not_retried() {
         assert_eq!(
-            next(&policy(), &live(1, 0), &Failure::new(FailureClass::Permanent, "no"), 0),
+            next(&policy(), &live(1, 0), 0, &Failure::new(FailureClass::Permanent, "no"), 0),
             None
         );
     }
@@ -85,11 +87,11 @@ mod tests {
     #[test]
     fn lapses_have_a_budget_of_their_own() {
         let lapsed = Failure::new(FailureClass::Lapsed, "silent");
-        assert!(next(&policy(), &live(3, 2), &lapsed, 0).is_some());
-        assert!(next(&policy(), &live(4, 3), &lapsed, 0).is_none());
+        assert!(next(&policy(), &live(3, 2), 0, &lapsed, 0).is_some());
+        assert!(next(&policy(), &live(4, 3), 0, &lapsed, 0).is_none());
         let failure = Failure::new(FailureClass::Transient, "broken pipe");
         assert!(
-            next(&policy(), &live(4, 3), &failure, 0).is_some(),
+            next(&policy(), &live(4, 3), 0, &failure, 0).is_some(),
             "three lapses took up a retry"
         );
     }
@@ -99,7 +101,7 @@ mod tests {
         let mut failure = Failure::new(FailureClass::Transient, "busy");
         failure.retry_after_ms = Some(9_000);
         assert_eq!(
-            next(&policy(), &live(1, 0), &failure, 0).map(|pause| pause.due_at_ms),
+            next(&policy(), &live(1, 0), 0, &failure, 0).map(|pause| pause.due_at_ms),
             Some(9_000)
         );
     }

@@ -56,8 +56,8 @@ impl Run {
             return conclude(index, StepState::Cancelled, true, "the run was cancelled", facts);
         }
         let blocked = self.is_blocked(index);
-        if let Some(asking) = self.unread_items(index) {
-            return Next::Ask(asking, None);
+        if let Some(source) = self.unread_items(index) {
+            return Next::Ask(Asking::ItemOutputs(source), None);
         }
         let status = Status { failure: blocked, cancelled: self.is_cancelled() };
         let holds = match node.condition {
@@ -120,16 +120,13 @@ impl Run {
     }
 
     /// The first fan-out that the node reads and whose outputs are not in memory.
-    fn unread_items(&self, index: u32) -> Option<Asking> {
+    pub fn unread_items(&self, index: u32) -> Option<u32> {
         let node = self.node(index)?;
         let fans_out =
             |source: &u32| self.node(*source).is_some_and(|node| node.for_each.is_some());
         let unread = |source: &u32| fans_out(source) && !self.item_outputs.contains_key(source);
         let sources = node.reads.iter().chain(node.inputs.iter().map(|input| &input.node));
-        sources
-            .copied()
-            .find(|source| unread(source) && self.node(*source).is_some())
-            .map(Asking::ItemOutputs)
+        sources.copied().find(|source| unread(source) && self.node(*source).is_some())
     }
 
     fn open_items(&self, index: u32, facts: Facts) -> Next {

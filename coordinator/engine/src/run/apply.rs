@@ -26,6 +26,7 @@ impl Run {
             Event::AttemptEnded(ended) => self.end_attempt(ended),
             Event::PauseBegan { step, pause } => {
                 self.pauses.insert(*step, *pause);
+                self.begin_visit(*step);
             }
             Event::StepConcluded(concluded) => self.conclude_step(concluded),
             Event::FanoutOpened { node, count, items, reused } => {
@@ -59,6 +60,9 @@ impl Run {
     }
 
     pub(super) fn release(&mut self, step: StepAddress) {
+        if step.visit > 0 {
+            return self.begin_visit(step);
+        }
         match self.nodes.get_mut(step.node as usize) {
             Some(NodeStatus::Fanout(fanout)) => {
                 fanout.cursor = fanout.cursor.max(step.item.saturating_add(1));
@@ -120,24 +124,30 @@ impl Run {
         if !ended.state.is_final() {
             return;
         }
+        let made = Made { outputs: ended.outputs.clone(), artifacts: ended.artifacts.clone() };
+        if ended.step.visit > 0 {
+            return self.end_visit(ended.step, ended.state, made, ended.ended_at_ms);
+        }
         if ended.state == StepState::Failed {
             let name = self.step_name(ended.step);
             let message =
                 ended.failure.as_ref().map_or("failed", |failure| failure.message.as_str());
             self.note_cause(ended.step.node, &name, message);
         }
-        let made = Made { outputs: ended.outputs.clone(), artifacts: ended.artifacts.clone() };
         self.settle(ended.step, ended.state, ended.state != StepState::Succeeded, made);
     }
 
     fn conclude_step(&mut self, concluded: &ConcludedStep) {
         self.pauses.remove(&concluded.step);
+        let made =
+            Made { outputs: concluded.outputs.clone(), artifacts: concluded.artifacts.clone() };
+        if concluded.step.visit > 0 {
+            return self.end_visit(concluded.step, concluded.state, made, concluded.ended_at_ms);
+        }
         if concluded.state == StepState::Failed {
             let name = self.step_name(concluded.step);
             self.note_cause(concluded.step.node, &name, &concluded.reason);
         }
-        let made =
-            Made { outputs: concluded.outputs.clone(), artifacts: concluded.artifacts.clone() };
         self.settle(concluded.step, concluded.state, concluded.blocks, made);
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use maestro_schemas::artifact::Artifact;
-use maestro_schemas::outcome::Outputs;
 use maestro_schemas::step::{StepAddress, StepState};
 
 use super::bits::Bits;
@@ -30,13 +28,20 @@ impl Run {
         }
         for row in loaded.steps {
             let made = Made { outputs: row.outputs, artifacts: row.artifacts };
-            run.settle(row.step, row.state, row.blocks, made);
+            match row.step.visit {
+                0 => run.settle(row.step, row.state, row.blocks, made),
+                _ => run.end_visit(row.step, row.state, made, row.ended_at_ms),
+            }
         }
         for row in loaded.attempts.into_iter().filter(|row| row.state.is_final()) {
-            run.settle_again(row.step, row.state, row.outputs, row.artifacts);
+            let made = Made { outputs: row.outputs, artifacts: row.artifacts };
+            match row.step.visit {
+                0 => run.settle_again(row.step, row.state, made),
+                _ => run.end_visit(row.step, row.state, made, row.ended_at_ms),
+            }
         }
         for (node, item, state) in loaded.items {
-            run.settle_again(StepAddress::item(node, item), state, Outputs::new(), Vec::new());
+            run.settle_again(StepAddress::item(node, item), state, Made::default());
         }
         for row in loaded.dispatched {
             let sight = Sight { ensured_at_ms: now_ms, ..Sight::default() };
@@ -67,14 +72,8 @@ impl Run {
         run
     }
 
-    fn settle_again(
-        &mut self,
-        step: StepAddress,
-        state: StepState,
-        outputs: Outputs,
-        artifacts: Vec<Artifact>,
-    ) {
-        self.settle(step, state, state != StepState::Succeeded, Made { outputs, artifacts });
+    fn settle_again(&mut self, step: StepAddress, state: StepState, made: Made) {
+        self.settle(step, state, state != StepState::Succeeded, made);
     }
 
     fn take_change(&mut self, change: Option<RunChange>, now_ms: u64) {

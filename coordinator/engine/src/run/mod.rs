@@ -11,6 +11,7 @@ pub mod former;
 pub mod graph;
 mod load;
 pub mod prepare;
+pub mod remade;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::plan::CheckedPlan;
 use crate::shard::commit::{RunCounts, RunRow};
 use bits::Bits;
 use graph::Graph;
+use remade::Remade;
 
 /// A run in its owner's memory.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct Run {
     pub pauses: BTreeMap<StepAddress, Pause>,
     /// What ended nodes made, kept where somebody reads it.
     pub made: BTreeMap<u32, Made>,
+    /// Nodes that were executed again after they ended.
+    pub remade: BTreeMap<u32, Remade>,
     /// Outputs of fan-outs that were asked for, one for each item.
     pub item_outputs: BTreeMap<u32, Arc<Vec<Outputs>>>,
     /// How many nodes outside `finally` have not ended.
@@ -198,6 +202,7 @@ impl Run {
             live: BTreeMap::new(),
             pauses: BTreeMap::new(),
             made: BTreeMap::new(),
+            remade: BTreeMap::new(),
             item_outputs: BTreeMap::new(),
             ordinary_unfinished: graph.ordinary,
             unfinished: u32::try_from(count).unwrap_or(u32::MAX),

@@ -37,8 +37,10 @@ impl Run {
             env: resolved.env.into_owned(),
             effect: node.effect,
             idempotency_key: format!(
-                "{}:{step}",
-                self.rerun.as_ref().map_or(self.id, |rerun| rerun.of)
+                "{}:{}",
+                self.rerun.as_ref().map_or(self.id, |rerun| rerun.of),
+                // A visit makes again what the step made before: the same effect, the same key.
+                StepAddress { visit: 0, ..step }
             ),
             timeout_ms: node.timeout_ms,
             resources: node.resources.clone(),

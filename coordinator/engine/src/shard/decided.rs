@@ -7,6 +7,7 @@ use super::batch::Batch;
 use super::inputs::About;
 use super::request::Ask;
 use super::{Fold, record};
+use crate::decide::lost;
 use crate::event::Event;
 use crate::run::advance::Next;
 use crate::run::{Asking, NodeStatus, Run};
@@ -44,6 +45,9 @@ impl Fold {
                     self.schedule.ended(&node.pool, &run.project, at.now_ms);
                 }
                 self.unhold(id, ended.step.node);
+                if ended.state.is_final() {
+                    self.let_go(batch, id, ended.step);
+                }
                 self.close_on_failure(
                     batch,
                     id,
@@ -51,11 +55,25 @@ impl Fold {
                     ended.state == maestro_schemas::step::StepState::Failed,
                 );
             }
-            Event::PauseBegan { step, pause } => {
+            Event::PauseBegan { step, pause } if !pause.is_held() => {
                 self.timers.insert((pause.due_at_ms, id, *step));
             }
+            Event::StepConcluded(concluded) => self.let_go(batch, id, concluded.step),
             Event::FanoutOpened { node, .. } => self.queue_fanout(id, *node),
             _ => {}
+        }
+    }
+
+    /// Where a node's visit has ended, well or badly, what waits for it goes on.
+    fn let_go(&mut self, batch: &mut Batch, id: RunId, ended: StepAddress) {
+        if ended.visit == 0 {
+            return;
+        }
+        let (Some(run), Some(facts)) = (self.runs.get(&id), self.facts(id)) else {
+            return;
+        };
+        for event in lost::release(run, ended.node, facts) {
+            self.apply(batch, id, &event);
         }
     }
 

@@ -15,6 +15,7 @@ use super::request::{Answer, Ask, AskId, Delivery, DeliveryId, Request};
 use crate::decide::lapse::Silence;
 use crate::decide::{Facts, report, set_aside};
 use crate::run::{Asking, NodeStatus};
+use crate::schedule::Entry;
 
 /// Something to fold.
 #[derive(Debug)]
@@ -110,6 +111,8 @@ pub(super) enum About {
     Node(RunId, u32),
     /// Items of a node of a run.
     Items(RunId, u32),
+    /// A step whose pause is over, and the fan-out that it reads.
+    Again(RunId, StepAddress, u32),
 }
 
 /// For how long tokens of the future are taken for forged after one was proven to be, in
@@ -174,7 +177,10 @@ impl Fold {
             },
             Input::Reported { report, .. } => Some(report.run),
             Input::Answered(ask, _) => self.asked.get(ask).map(|asked| match asked.about {
-                About::Command(_, run) | About::Node(run, _) | About::Items(run, _) => run,
+                About::Command(_, run)
+                | About::Node(run, _)
+                | About::Items(run, _)
+                | About::Again(run, ..) => run,
             }),
             Input::Lapsed { run, .. } | Input::Resumed { run, .. } => Some(*run),
         }
@@ -294,6 +300,15 @@ impl Fold {
             About::Command(shard, run) => self.answer_command(batch, (shard, run), answer),
             About::Node(run, node) => self.answer_node(batch, run, node, answer),
             About::Items(run, node) => self.answer_items(batch, (run, node), answer),
+            About::Again(run, step, source) => self.answer_again(run, step, source, answer),
+        }
+    }
+
+    fn answer_again(&mut self, id: RunId, step: StepAddress, source: u32, answer: Answer) {
+        if let (Some(run), Answer::ItemOutputs(items)) = (self.runs.get_mut(&id), answer) {
+            let outputs = items.into_iter().map(|(outputs, _)| outputs).collect();
+            run.item_outputs.insert(source, Arc::new(outputs));
+            self.enqueue(id, step.node, Entry::Again { run: id, step });
         }
     }
 

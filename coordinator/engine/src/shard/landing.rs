@@ -152,7 +152,9 @@ impl Fold {
         // An answer to a question of before must not pass for one of after a take-over.
         self.asked.retain(|_, asked| match asked.about {
             About::Command(shard, run) => pending.contains_key(&(shard, run)),
-            About::Node(run, _) | About::Items(run, _) => runs.contains_key(&run),
+            About::Node(run, _) | About::Items(run, _) | About::Again(run, ..) => {
+                runs.contains_key(&run)
+            }
         });
         if tell {
             self.requests.push(Request::Release { shard: number, hand_over: false });
@@ -186,7 +188,8 @@ impl Fold {
                     self.schedule.began(&node.pool, &run.project);
                 }
             }
-            self.timers.extend(run.pauses.iter().map(|(step, pause)| (pause.due_at_ms, id, *step)));
+            let timed = run.pauses.iter().filter(|(_, pause)| !pause.is_held());
+            self.timers.extend(timed.map(|(step, pause)| (pause.due_at_ms, id, *step)));
             self.runs.insert(id, run);
             self.queue_fanouts(id);
             self.inputs.push_back(super::inputs::Input::Resumed { shard: loaded.shard, run: id });

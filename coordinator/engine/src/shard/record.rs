@@ -45,6 +45,9 @@ pub fn before(batch: &mut Batch, run: &Run, event: &Event, at: At) {
         }
         Event::AttemptEnded(ended) => attempt_ended(batch, run, ended, at),
         Event::PauseBegan { step, pause } => {
+            if run.pauses.contains_key(step) {
+                batch.clear_timer(run.id, *step);
+            }
             batch.commit.timers_set.push(TimerRow {
                 run: run.id,
                 step: *step,
@@ -194,7 +197,8 @@ fn result(batch: &mut Batch, run: &Run, ended: &EndedAttempt) {
     let Some(node) = run.node(ended.step.node) else {
         return;
     };
-    if !is_reusable(node) || ended.state != StepState::Succeeded {
+    let is_sound = !run.is_based_on_former(node, ended.decided_at_ms);
+    if !is_reusable(node) || ended.state != StepState::Succeeded || !is_sound {
         return;
     }
     let Some(key) = run.step_key(ended.step) else {

@@ -5,6 +5,8 @@ use maestro_schemas::name::PoolName;
 use maestro_schemas::step::{AttemptToken, StepAddress, StepState};
 
 use super::batch::Batch;
+use super::inputs::About;
+use super::request::Ask;
 use super::{Fold, record};
 use crate::event::{ConcludedStep, Event};
 use crate::run::{NodeStatus, Run};
@@ -72,11 +74,16 @@ impl Fold {
         match &entry {
             Entry::Node { node, .. } => matches!(run.status(*node), NodeStatus::Ready)
                 .then(|| first(StepAddress::node(*node))),
-            Entry::Again { step, .. } => run.pauses.get(step).map(|pause| Next {
-                step: *step,
-                number: pause.attempt,
-                lapses: pause.lapses,
-            }),
+            Entry::Again { step, .. } => {
+                let pause = *run.pauses.get(step)?;
+                if let Some(source) = run.unread_items(step.node) {
+                    let (run, step) = (run.id, *step);
+                    let ask = Ask::ItemOutputs { run, node: source };
+                    self.ask(ask, About::Again(run, step, source));
+                    return None;
+                }
+                Some(Next { step: *step, number: pause.attempt, lapses: pause.lapses })
+            }
             Entry::Items { node, .. } => {
                 let NodeStatus::Fanout(fanout) = run.status(*node) else {
                     return None;

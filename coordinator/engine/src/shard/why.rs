@@ -19,6 +19,13 @@ impl Fold {
             |(step, pause)| {
                 let left = pause.due_at_ms.saturating_sub(now_ms);
                 match left {
+                    _ if pause.is_held() => reason(run.step_name(*step), "input", held(run, *step)),
+                    0 if run.unread_items(step.node).is_some() => {
+                        let source = run.unread_items(step.node).and_then(|node| run.node(node));
+                        let source = source.map_or("?", |node| &node.id);
+                        let detail = format!("for the outputs of {source}");
+                        reason(run.step_name(*step), "asking", detail)
+                    }
                     0 => self.why_room(run, run.step_name(*step), step.node, now_ms),
                     _ => reason(
                         run.step_name(*step),
@@ -104,6 +111,11 @@ fn needs(run: &Run, node: &Node) -> String {
         (false, 0) => format!("waits for {}", names.join(", ")),
         (false, more) => format!("waits for {} and {more} more", names.join(", ")),
     }
+}
+
+fn held(run: &Run, step: StepAddress) -> String {
+    let maker = run.held_for(step).and_then(|maker| run.node(maker)).map_or("?", |node| &node.id);
+    format!("an object that {maker} made is lost; {maker} is executed again")
 }
 
 fn reason(step: String, reason: &str, detail: String) -> Waiting {
