@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use maestro_kit::evidence::{store, tree};
+use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
 
 use crate::process::Ended;
@@ -26,6 +27,9 @@ pub(crate) enum Error {
     /// Objects could not be read or stored.
     #[error("{doing}")]
     Store { doing: String, source: store::Error },
+    /// A directory is not whole any more.
+    #[error("a part of object {whole} is lost")]
+    Lost { whole: Digest, source: Box<Error> },
     /// A directory could not be made from a tree, or a tree from a directory.
     #[error("{doing}")]
     Tree { doing: String, source: tree::Error },
@@ -89,6 +93,7 @@ impl Error {
     fn class(&self) -> FailureClass {
         let transient = match self {
             _ if self.lost().is_some() => return FailureClass::InputLost,
+            Self::Lost { source, .. } => return source.class(),
             Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
             Self::Store { source, .. } => source.is_transient(),
             Self::Tree { source, .. } => source.is_transient(),
@@ -103,8 +108,17 @@ impl Error {
         if transient { FailureClass::Transient } else { FailureClass::Permanent }
     }
 
-    fn lost(&self) -> Option<maestro_schemas::digest::Digest> {
+    /// Says of a lost object that it belongs to `whole`: what somebody made and can make again.
+    pub(crate) fn within(self, whole: Digest) -> Self {
+        match self.lost() {
+            Some(_) => Self::Lost { whole, source: Box::new(self) },
+            None => self,
+        }
+    }
+
+    fn lost(&self) -> Option<Digest> {
         match self {
+            Self::Lost { whole, .. } => Some(*whole),
             Self::Store { source, .. } => source.lost(),
             Self::Tree { source, .. } => source.lost(),
             _ => None,

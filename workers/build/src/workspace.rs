@@ -71,8 +71,9 @@ impl Filling<'_> {
     async fn put_tree(&self, digest: Digest, directory: &Path, name: &str) -> Result<(), Error> {
         let limits = Limits::default();
         let what = || format!("cannot put {name:?} into the workspace");
-        let tree = tree::get(self.store, digest, limits).await.map_err(Error::tree(what()))?;
-        tree::materialise(self.store, tree, directory, limits).await.map_err(Error::tree(what()))
+        let lost = |error| Error::tree(what())(error).within(digest);
+        let tree = tree::get(self.store, digest, limits).await.map_err(lost)?;
+        tree::materialise(self.store, tree, directory, limits).await.map_err(lost)
     }
 }
 
