@@ -81,9 +81,9 @@ impl App {
         }
         Ok(Sights {
             run: head.state,
-            attempts: attempts.into_iter().map(|row| (row.step.node, row)).collect(),
-            concluded: concluded.into_iter().map(|row| (row.step.node, row)).collect(),
-            live: live.into_iter().rev().map(|row| (row.step.node, row)).collect(),
+            attempts: latest_that_count(attempts),
+            concluded: of_nodes(concluded.into_iter(), |row| row.step),
+            live: of_nodes(live.into_iter().rev(), |row| row.step),
             fanouts: fanouts.into_iter().map(|sight| (sight.node, sight)).collect(),
             workers,
         })
@@ -97,6 +97,20 @@ pub(super) fn step_name(plan: &CheckedPlan, step: StepAddress) -> Option<String>
         Some(_) => format!("{}[{}]", node.id, step.item),
         None => node.id.clone(),
     })
+}
+
+/// The last row of each node. A visit, which makes again what was lost, leaves its node ended.
+fn of_nodes<T>(
+    rows: impl Iterator<Item = T>,
+    step: impl Fn(&T) -> StepAddress,
+) -> BTreeMap<u32, T> {
+    rows.filter(|row| step(row).visit == 0).map(|row| (step(&row).node, row)).collect()
+}
+
+/// The attempt that each node's view tells of: of its visits the last that succeeded.
+fn latest_that_count(rows: Vec<AttemptRow>) -> BTreeMap<u32, AttemptRow> {
+    let counts = |row: &AttemptRow| row.step.visit == 0 || row.state.is_success();
+    rows.into_iter().filter(counts).map(|row| (row.step.node, row)).collect()
 }
 
 /// What the rows say of some nodes.
@@ -160,6 +174,9 @@ impl Sights {
             view.ended_at_ms = None;
         }
         if let Some(row) = self.concluded.get(&index) {
+            if self.attempts.get(&index).is_some_and(|attempt| attempt.step.visit > 0) {
+                return;
+            }
             view.ended_at_ms = Some(row.ended_at_ms);
             view.outputs = row.outputs.clone();
             view.artifacts.extend(row.artifacts.iter().cloned());

@@ -64,13 +64,15 @@ const ONE: &str = attempts!(
      order by number desc limit 1"
 );
 
+// A node that was executed again made what its last visit that succeeded made.
 const ARTIFACTS: &str = "
-  select node, item, visit, artifacts::text from attempt
-   where run = $1 and artifacts is not null and state <> 'waiting'
-  union all
-  select node, item, visit, artifacts::text from step
-   where run = $1 and artifacts is not null
-  order by 1, 2, 3 limit $2";
+  select distinct on (node, item) node, item, visit, artifacts::text from (
+    select node, item, visit, state, artifacts from attempt
+     where run = $1 and artifacts is not null and state <> 'waiting'
+    union all
+    select node, item, visit, state, artifacts from step
+     where run = $1 and artifacts is not null) made
+  order by node, item, state in ('succeeded', 'cached') desc, visit desc limit $2";
 
 /// The last attempt of each step of some nodes; those of a fan-out's items are left out.
 pub async fn latest(

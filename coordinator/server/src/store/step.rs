@@ -58,9 +58,9 @@ const FANOUTS: &str = "
    order by f.node";
 
 const FAILED: &str = "
-  select node, item, visit from attempt where run = $1 and state = 'failed'
+  select node, item, visit from attempt where run = $1 and visit = 0 and state = 'failed'
   union
-  select node, item, visit from step where run = $1 and state = 'failed'
+  select node, item, visit from step where run = $1 and visit = 0 and state = 'failed'
   order by 1, 2, 3 limit $2";
 
 /// Steps of some nodes that ended without an attempt; a fan-out's items are left out.
@@ -145,7 +145,7 @@ pub async fn fanouts(
         .collect()
 }
 
-/// Steps of a run that failed, in the plan's order, one more than `count_max` where there are more.
+/// Steps of a run that failed, but for visits that only made something again, in the plan's order, one more than `count_max` where there are more.
 pub async fn failed(
     db: impl PgExecutor<'_>,
     run: RunId,
