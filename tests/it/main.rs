@@ -3,4 +3,5 @@
 #![cfg(test)]
 
 mod jobs;
+mod lost;
 mod runs;

@@ -55,6 +55,24 @@ impl Cluster {
     /// Starts a worker of one pool in this process.
     pub async fn worker(&self, name: &str, slots: u32, handler: Arc<Scripted>) -> Worker {
         let pool = handler.pool.clone();
+        self.serve(name, slots, pool, handler).await
+    }
+
+    /// Starts a worker of the build pool in this process.
+    pub async fn build_worker(&self, name: &str, slots: u32) -> Worker {
+        let settings = maestro_build::Settings::from_variables(std::env::vars());
+        let handler = Arc::new(maestro_build::BuildPool::new(settings));
+        let pool = maestro_build::POOL.parse().expect("a name");
+        self.serve(name, slots, pool, handler).await
+    }
+
+    async fn serve(
+        &self,
+        name: &str,
+        slots: u32,
+        pool: PoolName,
+        handler: Arc<dyn Handler>,
+    ) -> Worker {
         let role = Role::Worker(pool.clone());
         let config = WorkerConfig {
             name: name.to_owned(),
