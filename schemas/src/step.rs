@@ -6,9 +6,10 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A step of a run in numbers: its node in the plan, its item in a fan-out, its visit in a cycle.
+/// A step of a run in numbers: its node in the plan, its item in a fan-out, its visit.
 ///
-/// `item` counts from 0 within a fan-out and is 0 where there is none; `visit` counts from 0.
+/// `item` counts from 0 within a fan-out and is 0 where there is none; `visit` is 0 but where the node
+/// is executed again because what it made is lost.
 /// The text form, also a subject token, is `node-item-visit`.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -19,7 +20,7 @@ pub struct StepAddress {
     /// The item's index in the node's fan-out.
     #[serde(default)]
     pub item: u32,
-    /// How often a cycle has come back to this node.
+    /// How often the node was executed again before.
     #[serde(default)]
     pub visit: u32,
 }

@@ -125,7 +125,7 @@ pub struct WhyReport {
 pub struct Waiting {
     /// The step's id.
     pub step: String,
-    /// A stable word: `needs`, `retry`, `asking`, `pool`, `window`, `queued`.
+    /// A stable word: `needs`, `retry`, `input`, `asking`, `pool`, `window`, `queued`.
     pub reason: String,
     /// The same in words, with names and numbers.
     pub detail: String,
