@@ -145,7 +145,8 @@ pub async fn fanouts(
         .collect()
 }
 
-/// Steps of a run that failed, but for visits that only made something again, in the plan's order, one more than `count_max` where there are more.
+/// Steps of a run that failed, in the plan's order, but for visits that make something again; one
+/// more than `count_max` where there are more.
 pub async fn failed(
     db: impl PgExecutor<'_>,
     run: RunId,
