@@ -66,7 +66,7 @@ async fn a_step_whose_artifact_is_lost_is_executed_again_and_the_run_succeeds() 
     assert_eq!(counts, (3, 3), "what is executed again is no further step");
     let made = maestro_server::store::attempt::artifacts(&rows, run).await.expect("artifacts");
     let visits: Vec<_> = made.iter().map(|(step, _)| (step.node, step.visit)).collect();
-    assert_eq!(visits, [(0, 1), (1, 0), (2, 0)], "each step's artifacts are listed once");
+    assert_eq!(visits, [(0, 1), (2, 0)], "each step's artifacts are listed once");
     worker.drain();
     coordinator.stop().await;
 }
