@@ -44,8 +44,7 @@ fn at_a_terminal(session: &Session, line: &str, awaited: &[&str], then: impl Fn(
     loop {
         let count = output.read(&mut part).unwrap();
         if count == 0 {
-            child.wait().unwrap();
-            return String::from_utf8_lossy(&seen).into_owned();
+            break;
         }
         seen.extend_from_slice(&part[..count]);
         let text = String::from_utf8_lossy(&seen);
@@ -54,6 +53,8 @@ fn at_a_terminal(session: &Session, line: &str, awaited: &[&str], then: impl Fn(
             then();
         }
     }
+    child.wait().unwrap();
+    String::from_utf8_lossy(&seen).into_owned()
 }
 
 #[test]

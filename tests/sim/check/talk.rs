@@ -4,6 +4,8 @@ use maestro_schemas::codec::InboxMessage;
 use maestro_schemas::command::CommandAnswer;
 use maestro_schemas::event::EventBatch;
 use maestro_schemas::id::CommandId;
+use maestro_schemas::task::Task;
+use serde_json::Value;
 
 use super::{Checked, Checker};
 use crate::bus::Content;
@@ -47,6 +49,20 @@ impl Checker {
         let row = store.audits.get(&command);
         self.require(3, row.is_some_and(|row| row.answer == *answer), || {
             format!("{command} was answered {answer:?}; its row says {row:?}")
+        })
+    }
+
+    /// A task that reads how many outputs a fan-out has names as many as it has items.
+    pub fn inputs_are_there(&self, task: &Task, store: &Store) -> Checked {
+        let Some(record) = store.runs.get(&task.run) else { return Ok(()) };
+        let node = &record.plan.nodes[task.step.node as usize];
+        let counts = node.with["n"].as_str().is_some_and(|text| text.contains("| length"));
+        let Some(fanout) = node.reads.first().and_then(|source| record.fanouts.get(source)) else {
+            return Ok(());
+        };
+        let with: Value = serde_json::from_slice(&task.with).expect("parameters are JSON");
+        self.require(4, !counts || with["n"] == fanout.count, || {
+            format!("{} of {} outputs were read by {}", with["n"], fanout.count, task.name)
         })
     }
 

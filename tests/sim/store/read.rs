@@ -18,7 +18,18 @@ impl Store {
     pub fn load(&self, shard: u16) -> Vec<LoadedRun> {
         let of_shard =
             |record: &&RunRecord| record.row.shard == shard && !record.state().is_final();
-        self.runs.values().filter(of_shard).map(RunRecord::load).collect()
+        self.runs.values().filter(of_shard).map(|record| self.load_run(record)).collect()
+    }
+
+    /// A run with the outputs of fan-outs that what has begun of it reads.
+    pub fn load_run(&self, record: &RunRecord) -> LoadedRun {
+        let mut loaded = record.load();
+        for source in loaded.sources() {
+            let made = self.item_outputs(record.row.id, source);
+            let outputs = made.into_iter().map(|(outputs, _)| outputs).collect();
+            loaded.item_outputs.insert(source, outputs);
+        }
+        loaded
     }
 
     /// Whether a node of a run is a fan-out that was opened.

@@ -95,6 +95,7 @@ impl RunRecord {
             dispatched: self.dispatch.values().cloned().collect(),
             timers: self.timers.values().copied().collect(),
             fanouts: self.fanouts.values().cloned().collect(),
+            item_outputs: BTreeMap::new(),
             spent: self.spent(),
         }
     }

@@ -19,7 +19,12 @@ impl World {
     pub fn perform(&mut self, process: Process, request: Request) -> Checked {
         match request {
             Request::Commit(commit) => return self.send_commit(process, commit),
-            Request::Publish(publications) => self.publish_all(process, publications),
+            Request::Publish(publications) => {
+                for publication in &publications {
+                    self.checker.inputs_are_there(&publication.task, &self.store)?;
+                }
+                self.publish_all(process, publications);
+            }
             Request::Ack { deliveries, .. } => {
                 deliveries.into_iter().for_each(|delivery| self.send_ack(process, delivery));
             }

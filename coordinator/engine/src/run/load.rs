@@ -16,6 +16,8 @@ impl Run {
     /// owner was there does not count against them.
     pub fn load(loaded: LoadedRun, graph: Arc<Graph>, now_ms: u64) -> Self {
         let mut run = Self::begin(loaded.row, loaded.plan, graph);
+        let outputs = loaded.item_outputs.into_iter();
+        run.item_outputs = outputs.map(|(node, items)| (node, Arc::new(items))).collect();
         let mut closed = Vec::new();
         for fanout in loaded.fanouts {
             let reused = fanout.reused.as_ref().map(|bytes| Bits::from_bytes(bytes, fanout.count));

@@ -59,7 +59,7 @@ impl Fold {
                 self.timers.insert((pause.due_at_ms, id, *step));
             }
             Event::StepConcluded(concluded) => self.let_go(batch, id, concluded.step),
-            Event::FanoutOpened { node, .. } => self.queue_fanout(id, *node),
+            Event::FanoutOpened { node, .. } => self.queue_fanout(Some(batch), id, *node),
             _ => {}
         }
     }
@@ -109,14 +109,7 @@ impl Fold {
                     self.ask(Ask::Result { project, key }, About::Node(id, node));
                 }
                 Next::Ask(Asking::ItemOutputs(source), _) => {
-                    let shard = run.shard;
-                    let ask = Ask::ItemOutputs { run: id, node: source };
-                    let request = self.question(ask, About::Node(id, node));
-                    // Ends of items in this very batch must stand before their rows are read.
-                    match batch.touched.contains(&shard) {
-                        true => batch.after.push(request),
-                        false => self.requests.push(request),
-                    }
+                    self.ask_for_outputs(Some(batch), (id, source), About::Node(id, node));
                 }
                 Next::Ask(Asking::Result, None) => {}
             }
@@ -149,24 +142,46 @@ impl Fold {
         self.schedule.push(&planned.pool, place, entry);
     }
 
-    /// Puts a fan-out in line, once it is known whether its next item needs to be executed.
-    pub(super) fn queue_fanout(&mut self, id: RunId, node: u32) {
-        let next = match self.runs.get(&id).map(|run| run.status(node)) {
-            Some(NodeStatus::Fanout(fanout)) => fanout.next_item(),
-            _ => None,
+    /// Puts a fan-out in line, once the outputs that it reads are there and it is known whether its
+    /// next item needs to be executed.
+    pub(super) fn queue_fanout(&mut self, batch: Option<&mut Batch>, id: RunId, node: u32) {
+        let Some(run) = self.runs.get(&id) else {
+            return;
         };
-        match next {
-            Some(item) if self.is_looked_up((id, node), item) => {
-                self.enqueue(id, node, Entry::Items { run: id, node });
-            }
-            Some(_) => self.look_up((id, node)),
-            None => {}
+        let NodeStatus::Fanout(fanout) = run.status(node) else {
+            return;
+        };
+        let Some(item) = fanout.next_item() else {
+            return;
+        };
+        if let Some(source) = run.unread_items(node) {
+            return self.ask_for_outputs(batch, (id, source), About::Source(id, node, source));
+        }
+        match self.is_looked_up((id, node), item) {
+            true => self.enqueue(id, node, Entry::Items { run: id, node }),
+            false => self.look_up((id, node)),
+        }
+    }
+
+    /// Asks for the outputs of a fan-out. Where this very batch changes the run's shard, the ends
+    /// of its items may be in it, and must stand before their rows are read.
+    fn ask_for_outputs(
+        &mut self,
+        batch: Option<&mut Batch>,
+        (run, node): (RunId, u32),
+        about: About,
+    ) {
+        let shard = self.runs.get(&run).map(|run| run.shard);
+        let request = self.question(Ask::ItemOutputs { run, node }, about);
+        match batch.filter(|batch| shard.is_some_and(|shard| batch.touched.contains(&shard))) {
+            Some(batch) => batch.after.push(request),
+            None => self.requests.push(request),
         }
     }
 
     /// Puts a loaded run's open fan-outs in line.
     pub(super) fn queue_fanouts(&mut self, id: RunId) {
         let count = self.runs.get(&id).map_or(0, |run| run.nodes.len());
-        (0u32..).take(count).for_each(|node| self.queue_fanout(id, node));
+        (0u32..).take(count).for_each(|node| self.queue_fanout(None, id, node));
     }
 }

@@ -15,7 +15,6 @@ use super::request::{Answer, Ask, AskId, Delivery, DeliveryId, Request};
 use crate::decide::lapse::Silence;
 use crate::decide::{Facts, report, set_aside};
 use crate::run::{Asking, NodeStatus};
-use crate::schedule::Entry;
 
 /// Something to fold.
 #[derive(Debug)]
@@ -111,8 +110,8 @@ pub(super) enum About {
     Node(RunId, u32),
     /// Items of a node of a run.
     Items(RunId, u32),
-    /// A step whose pause is over, and the fan-out that it reads.
-    Again(RunId, StepAddress, u32),
+    /// An open fan-out of a run, and the fan-out that it reads.
+    Source(RunId, u32, u32),
 }
 
 /// For how long tokens of the future are taken for forged after one was proven to be, in
@@ -180,7 +179,7 @@ impl Fold {
                 About::Command(_, run)
                 | About::Node(run, _)
                 | About::Items(run, _)
-                | About::Again(run, ..) => run,
+                | About::Source(run, ..) => run,
             }),
             Input::Lapsed { run, .. } | Input::Resumed { run, .. } => Some(*run),
         }
@@ -300,15 +299,23 @@ impl Fold {
             About::Command(shard, run) => self.answer_command(batch, (shard, run), answer),
             About::Node(run, node) => self.answer_node(batch, run, node, answer),
             About::Items(run, node) => self.answer_items(batch, (run, node), answer),
-            About::Again(run, step, source) => self.answer_again(run, step, source, answer),
+            About::Source(run, node, source) => {
+                self.answer_source(batch, run, (node, source), answer);
+            }
         }
     }
 
-    fn answer_again(&mut self, id: RunId, step: StepAddress, source: u32, answer: Answer) {
+    fn answer_source(
+        &mut self,
+        batch: &mut Batch,
+        id: RunId,
+        (node, source): (u32, u32),
+        answer: Answer,
+    ) {
         if let (Some(run), Answer::ItemOutputs(items)) = (self.runs.get_mut(&id), answer) {
             let outputs = items.into_iter().map(|(outputs, _)| outputs).collect();
             run.item_outputs.insert(source, Arc::new(outputs));
-            self.enqueue(id, step.node, Entry::Again { run: id, step });
+            self.queue_fanout(Some(batch), id, node);
         }
     }
 

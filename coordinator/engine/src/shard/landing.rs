@@ -152,7 +152,7 @@ impl Fold {
         // An answer to a question of before must not pass for one of after a take-over.
         self.asked.retain(|_, asked| match asked.about {
             About::Command(shard, run) => pending.contains_key(&(shard, run)),
-            About::Node(run, _) | About::Items(run, _) | About::Again(run, ..) => {
+            About::Node(run, _) | About::Items(run, _) | About::Source(run, ..) => {
                 runs.contains_key(&run)
             }
         });

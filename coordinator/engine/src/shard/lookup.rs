@@ -30,9 +30,10 @@ impl Fold {
         !reusable || self.lookups.get(&(run, node)).is_some_and(|lookup| item < lookup.known_below)
     }
 
-    /// Whether a fan-out waits to hear which of its next items have a result.
+    /// Whether a fan-out waits to hear which of its next items have a result, or what it reads.
     pub fn is_looking_up(&self, run: RunId, node: u32) -> bool {
         self.lookups.get(&(run, node)).is_some_and(|lookup| lookup.page_end.is_some())
+            || self.runs.get(&run).is_some_and(|run| run.unread_items(node).is_some())
     }
 
     /// Asks for the results of the next items, unless that was done.
@@ -81,6 +82,6 @@ impl Fold {
             .map(|(item, known)| known_result(StepAddress::item(node, item), known, facts))
             .collect();
         self.decided(batch, id, events);
-        self.queue_fanout(id, node);
+        self.queue_fanout(Some(batch), id, node);
     }
 }

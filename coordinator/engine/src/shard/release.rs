@@ -5,8 +5,6 @@ use maestro_schemas::name::PoolName;
 use maestro_schemas::step::{AttemptToken, StepAddress, StepState};
 
 use super::batch::Batch;
-use super::inputs::About;
-use super::request::Ask;
 use super::{Fold, record};
 use crate::event::{ConcludedStep, Event};
 use crate::run::{NodeStatus, Run};
@@ -75,13 +73,7 @@ impl Fold {
             Entry::Node { node, .. } => matches!(run.status(*node), NodeStatus::Ready)
                 .then(|| first(StepAddress::node(*node))),
             Entry::Again { step, .. } => {
-                let pause = *run.pauses.get(step)?;
-                if let Some(source) = run.unread_items(step.node) {
-                    let (run, step) = (run.id, *step);
-                    let ask = Ask::ItemOutputs { run, node: source };
-                    self.ask(ask, About::Again(run, step, source));
-                    return None;
-                }
+                let pause = run.pauses.get(step)?;
                 Some(Next { step: *step, number: pause.attempt, lapses: pause.lapses })
             }
             Entry::Items { node, .. } => {

@@ -4,6 +4,7 @@
 //! with [`Request`]s. The server performs them against Postgres and JetStream, the simulation
 //! against models of both.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use maestro_schemas::artifact::Artifact;
@@ -317,6 +318,35 @@ pub struct LoadedRun {
     pub timers: Vec<TimerRow>,
     /// Fan-outs that were opened.
     pub fanouts: Vec<FanoutRow>,
+    /// Outputs of fan-outs, one for each item: of those that [`LoadedRun::sources`] names.
+    pub item_outputs: BTreeMap<u32, Vec<Outputs>>,
     /// What all attempts that ended took together.
     pub spent: Usage,
+}
+
+impl LoadedRun {
+    /// The fan-outs that steps read which have begun and not ended: without their outputs the
+    /// parameters of those steps would resolve to something else than they were begun with.
+    pub fn sources(&self) -> BTreeSet<u32> {
+        if self.change.as_ref().is_some_and(|change| change.ended_at_ms.is_some()) {
+            return BTreeSet::new();
+        }
+        let mut left: BTreeMap<u32, u32> =
+            self.fanouts.iter().map(|fanout| (fanout.node, fanout.count)).collect();
+        for (node, _, _) in &self.items {
+            left.entry(*node).and_modify(|left| *left = left.saturating_sub(1));
+        }
+        let fans_out = |node: u32| left.contains_key(&node);
+        let begun = self.dispatched.iter().map(|row| row.step.node);
+        let paused = self.timers.iter().map(|row| row.step.node);
+        let open = left.iter().filter(|(_, left)| **left > 0).map(|(node, _)| *node);
+        begun
+            .chain(paused)
+            .chain(open)
+            .filter_map(|node| self.plan.nodes.get(node as usize))
+            .flat_map(|node| node.reads.iter().chain(node.inputs.iter().map(|input| &input.node)))
+            .copied()
+            .filter(|source| fans_out(*source))
+            .collect()
+    }
 }

@@ -61,7 +61,7 @@ impl Fold {
                 let left = fanout.count.saturating_sub(fanout.cursor);
                 let name = format!("{name} ({left} items)");
                 Some(match self.is_looking_up(run.id, index) {
-                    true => reason(name, "asking", "whether their results are known".into()),
+                    true => reason(name, "asking", "for results and outputs that it needs".into()),
                     false => self.why_room(run, name, index, now_ms),
                 })
             }

@@ -50,6 +50,7 @@ fn everything(run: RunId, state: RunState) -> (Commit, LoadedRun) {
         dispatched: commit.dispatched.clone(),
         timers: commit.timers_set.clone(),
         fanouts: commit.fanouts.clone(),
+        item_outputs: Default::default(),
         spent: Usage { wall_ms: 160, cpu_ms: 120, cost_microusd: 20 },
     };
     (commit, loaded)

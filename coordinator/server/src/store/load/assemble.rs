@@ -70,6 +70,7 @@ impl Parts {
             dispatched: self.dispatched,
             timers: self.timers,
             fanouts: self.fanouts,
+            item_outputs: BTreeMap::new(),
             spent: self.spent,
         })
     }

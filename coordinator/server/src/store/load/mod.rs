@@ -176,7 +176,15 @@ async fn complete(conn: &mut PgConnection, rows: Vec<RunRecord>) -> Result<Loade
     each(conn, TIMERS, &ids, |row: TimerRecord| assembly.timer(row)).await?;
     each(conn, FANOUTS, &ids, |row: FanoutRecord| assembly.fanout(row)).await?;
     each(conn, SPENT, &ids, |row: SpentRecord| assembly.spent(row)).await?;
-    Ok(assembly.finish())
+    let mut loaded = assembly.finish();
+    for run in &mut loaded.runs {
+        for source in run.sources() {
+            let made = item_outputs(conn, run.row.id, source).await?;
+            let outputs = made.into_iter().map(|(outputs, _)| outputs).collect();
+            run.item_outputs.insert(source, outputs);
+        }
+    }
+    Ok(loaded)
 }
 
 /// Reads the rows of a statement one by one: a fan-out has a million of them.
