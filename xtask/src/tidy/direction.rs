@@ -5,10 +5,11 @@ use super::metadata::{Metadata, Package};
 use super::source::Source;
 
 /// Which of ours a crate may use. `*` is all of them.
-const TABLE: [(&str, &[&str]); 11] = [
+const TABLE: [(&str, &[&str]); 12] = [
     ("maestro-schemas", &[]),
     ("maestro-streams", &["maestro-schemas"]),
     ("maestro-evidence", &["maestro-schemas"]),
+    ("maestro-router", &["maestro-schemas"]),
     ("maestro-telemetry", &["maestro-schemas"]),
     ("maestro-engine", &["maestro-schemas"]),
     (
@@ -31,11 +32,12 @@ const TABLE: [(&str, &[&str]); 11] = [
     ("xtask", &["maestro-schemas", "maestro-engine", "maestro-server"]),
 ];
 
-/// What must not even be linked with the engine.
+/// What must not even be linked with the engine or the router.
 const ENGINE: &str = "maestro-engine";
+const ROUTER: &str = "maestro-router";
 const ENGINE_NEVER: [&str; 6] = ["tokio", "sqlx", "async-nats", "tracing", "reqwest", "chrono"];
 
-/// What the engine must not ask for by itself; `uuid` and its randomness come with the schemas.
+/// What both must not ask for by itself; `uuid` and its randomness come with the schemas.
 const ENGINE_NEVER_ASKS: [&str; 4] = ["rand", "uuid", "futures", "getrandom"];
 
 /// What workers must not be linked with: Postgres is none of their business.
@@ -43,7 +45,7 @@ const WORKERS: [&str; 2] = ["maestro-kit", "maestro-build"];
 const WORKERS_NEVER: [&str; 3] = ["sqlx", "maestro-server", "maestro-engine"];
 
 /// Calls that would let a clock, chance or the outside into a decision.
-const ENGINE_SRC: &str = "coordinator/engine/src/";
+const PURE_SRC: [&str; 2] = ["coordinator/engine/src/", "router/src/"];
 const ENGINE_NEVER_CALLS: [&str; 11] = [
     "Instant::now",
     "SystemTime",
@@ -63,7 +65,7 @@ pub fn check(metadata: &Metadata, findings: &mut Vec<Finding>) {
     for package in metadata.ours() {
         findings.extend(wrong_uses(package));
         let never: &[&str] = match package.name.as_str() {
-            ENGINE => &ENGINE_NEVER,
+            ENGINE | ROUTER => &ENGINE_NEVER,
             name if WORKERS.contains(&name) => &WORKERS_NEVER,
             _ => continue,
         };
@@ -74,20 +76,24 @@ pub fn check(metadata: &Metadata, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Finds calls in the engine that would make a decision depend on more than its arguments.
+/// Finds calls in the engine and the router that would make a decision depend on more than its arguments.
 pub fn check_text(sources: &[Source], findings: &mut Vec<Finding>) {
-    for source in sources.iter().filter(|source| source.path.starts_with(ENGINE_SRC)) {
+    for source in sources.iter().filter(|source| is_pure(&source.path)) {
         for call in ENGINE_NEVER_CALLS {
             for (offset, _) in source.code.match_indices(call) {
                 if !source.in_test(offset) {
                     findings.push(Finding::new(
                         source.place(offset),
-                        format!("{call}: the engine is given time, ids and bytes as arguments"),
+                        format!("{call}: what decides is given time, ids and bytes as arguments"),
                     ));
                 }
             }
         }
     }
+}
+
+fn is_pure(path: &str) -> bool {
+    PURE_SRC.iter().any(|pure| path.starts_with(pure))
 }
 
 fn wrong_uses(package: &Package) -> Vec<Finding> {
@@ -103,7 +109,8 @@ fn wrong_uses(package: &Package) -> Vec<Finding> {
             let wrong = if ours {
                 !may.contains(&"*") && !may.contains(&name)
             } else {
-                package.name == ENGINE && ENGINE_NEVER_ASKS.contains(&name)
+                [ENGINE, ROUTER].contains(&package.name.as_str())
+                    && ENGINE_NEVER_ASKS.contains(&name)
             };
             wrong.then(|| Finding::new(&package.name, format!("may not use {name}")))
         })
