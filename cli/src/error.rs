@@ -26,6 +26,14 @@ pub enum Error {
     /// The pipeline does not compile; the text names every place.
     #[error("{} does not compile", .0.file)]
     Pipeline(crate::compile::Rejected),
+    /// A file of outcomes is not one.
+    #[error("{}:{}:{}: {}", path.display(), malformed.line, malformed.column, malformed.what)]
+    Outcomes {
+        /// The file.
+        path: PathBuf,
+        /// The place, and what is wrong there.
+        malformed: maestro_router::outcome::Malformed,
+    },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -128,6 +136,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Client(client) => client.code(),
+            Self::Outcomes { .. } => Some("MAE-4001"),
             _ => None,
         }
     }
@@ -138,6 +147,10 @@ impl Error {
             Self::Client(client) => client.hint(),
             Self::Source(source) => source.hint(),
             Self::Local(local) => local.hint(),
+            Self::Outcomes { .. } => Some(
+                "the head is topic,prompt_chars,weak_correct,strong_correct, in any order, and a row is as high_school_chemistry,329,0,1"
+                    .to_owned(),
+            ),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
                 hint.clone()
             }

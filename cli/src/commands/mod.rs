@@ -10,6 +10,7 @@ pub mod init;
 pub mod logs;
 pub mod plan;
 pub mod pools;
+pub mod route;
 pub mod run;
 pub mod runs;
 pub mod up;

@@ -117,6 +117,8 @@ fn the_help_names_the_commands_the_exit_codes_and_examples() {
         "artifacts get",
         "pools",
         "doctor",
+        "route",
+        "route simulate",
     ] {
         let mut words: Vec<&str> = command.split(' ').collect();
         words.push("--help");
@@ -232,6 +234,55 @@ fn an_error_is_json_too_where_that_is_asked_for() {
     let error: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
     assert_eq!(error["error"]["exit"], 2);
     assert!(error["error"]["hint"].is_string());
+}
+
+/// Three topics of which the weak model loses nothing in the first, and much in the others.
+fn outcomes(rows: usize) -> String {
+    let row = |index: usize| {
+        let (topic, loses) = match index % 3 {
+            0 => ("easy", 0),
+            1 => ("hard", 5),
+            _ => ("harder", 7),
+        };
+        let weak = u8::from(index / 3 % 10 >= loses);
+        format!("{topic},{},{weak},1\n", 200 + index % 7)
+    };
+    let head = "topic,prompt_chars,weak_correct,strong_correct\n".to_owned();
+    (0..rows).map(row).fold(head, |text, row| text + &row)
+}
+
+#[test]
+fn routing_is_simulated_on_rows_that_it_did_not_learn_from() {
+    let session = Session::new(&[("train.csv", &outcomes(3_000)), ("judge.csv", &outcomes(1_500))]);
+    let words = ["route", "simulate", "--train", "train.csv", "--judge", "judge.csv"];
+    let done = session.run(&words);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    for policy in ["always-strong", "always-weak", "random", "oracle", "router"] {
+        assert!(done.stdout.contains(&format!("\n{policy} ")), "{}", done.stdout);
+    }
+    assert_eq!(session.run(&words).stdout, done.stdout);
+    let report = session.run(&[&words[..], &["--json"]].concat()).json();
+    assert_eq!(report["setting"]["verdict"], "reached");
+    assert_eq!(report["policies"][4]["policy"], "router");
+    assert_eq!(report["policies"][4]["difference_points"], 0.0);
+    assert_eq!(report["reached"]["saving"], true);
+    let dear = session.run(&[&words[..], &["--weak-price", "20,1"]].concat());
+    assert_eq!(dear.code, 2);
+    assert!(dear.stderr.contains("hint: the weak model is the cheaper one"), "{}", dear.stderr);
+}
+
+#[test]
+fn a_file_of_outcomes_that_is_none_is_refused_with_its_place() {
+    let broken = outcomes(3).replace("hard,201,0", "hard,201,no");
+    let session = Session::new(&[("train.csv", &outcomes(30)), ("judge.csv", &broken)]);
+    let words = ["route", "simulate", "--train", "train.csv", "--judge"];
+    let done = session.run(&[&words[..], &["judge.csv"]].concat());
+    assert_eq!((done.code, done.stdout.as_str()), (1, ""));
+    let place =
+        "error[MAE-4001]: judge.csv:3:10: weak_correct is \"no\", expected 0 or 1\n  hint: ";
+    assert!(done.stderr.starts_with(place), "{}", done.stderr);
+    let done = session.run(&[&words[..], &["none.csv"]].concat());
+    assert_eq!(done.code, 6, "{}", done.stderr);
 }
 
 #[test]
