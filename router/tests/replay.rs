@@ -160,3 +160,15 @@ fn with_a_weak_model_that_is_always_wrong_little_is_saved_and_the_loss_is_mostly
     eprintln!("always wrong: the loss is held in {held} of 20");
     assert!(held >= 18, "{held}");
 }
+
+#[test]
+fn where_the_goals_are_too_much_to_show_less_is_saved_and_the_loss_is_held() {
+    let all: Vec<Outcome> =
+        outcomes().into_iter().filter(|row| row.topic != "high_school_mathematics").collect();
+    let (train, judge) = split(&all, 1);
+    let goals = Goals { saving_min: 0.3, ..Goals::default() };
+    let choice = choose(&train, &Prices::default(), &goals, 1);
+    let found = replay(&train, &judge, &choice, &goals);
+    assert_eq!(found.setting.verdict, Verdict::SavesLess);
+    assert!(found.policy("router").unwrap().saving_percent > 5.0 && found.reached.loss);
+}
