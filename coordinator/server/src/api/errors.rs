@@ -27,7 +27,7 @@ pages! {
     "MAE-1023", "MAE-1030", "MAE-1031", "MAE-1032", "MAE-1040", "MAE-1041", "MAE-1050", "MAE-2001",
     "MAE-2002", "MAE-2003", "MAE-2004", "MAE-2005", "MAE-2006", "MAE-2007", "MAE-2008", "MAE-2009",
     "MAE-2010", "MAE-2011", "MAE-2012", "MAE-2013", "MAE-2014", "MAE-2015", "MAE-2016", "MAE-3001",
-    "MAE-3002", "MAE-3003", "MAE-3004", "MAE-3005", "MAE-3006", "MAE-3007",
+    "MAE-3002", "MAE-3003", "MAE-3004", "MAE-3005", "MAE-3006", "MAE-3007", "MAE-4001",
 }
 
 pub(super) fn routes() -> Vec<Route> {
