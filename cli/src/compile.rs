@@ -9,6 +9,7 @@ use maestro_engine::pipeline::{Diagnostic, Diagnostics};
 use maestro_engine::plan::sources::{Git, Sources};
 use maestro_engine::plan::{Compiled, Request, compile};
 use maestro_kit::action::Handler as _;
+use maestro_llm::LlmPool;
 use maestro_schemas::api::plans::Catalogue;
 use serde_json::Value;
 
@@ -98,7 +99,8 @@ impl Project {
 
 /// What the pools in this binary serve: for a compilation that no server can be asked about.
 pub fn built_in() -> Catalogue {
-    let actions = BuildPool::new(Settings::from_variables([])).actions().into_iter();
+    let actions = BuildPool::new(Settings::from_variables([])).actions();
+    let actions = actions.into_iter().chain(LlmPool::catalogue());
     Catalogue { actions: actions.map(|action| (action.name.clone(), action)).collect() }
 }
 
@@ -169,17 +171,30 @@ mod tests {
 
     #[test]
     fn every_template_compiles_with_what_this_binary_serves() {
+        use crate::commands::init::Template;
         use clap::ValueEnum as _;
-        for template in crate::commands::init::Template::value_variants() {
-            let (_dir, project) = project(template.text());
+        for template in Template::value_variants() {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in template.files() {
+                let path = dir.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            let project = Project::read(&dir.path().join("maestro.yaml")).unwrap();
             let compiled =
                 project.compile(&BTreeMap::new(), &built_in()).map_err(|error| error.render());
-            let compiled = compiled.unwrap();
-            assert!(
-                compiled.plan.unresolved.is_empty(),
-                "{template:?}: {:?}",
-                compiled.plan.unresolved
-            );
+            let plan = compiled.unwrap().plan;
+            let kinds: Vec<(&str, &str)> = plan
+                .unresolved
+                .iter()
+                .map(|thing| (thing.kind.as_str(), thing.name.as_str()))
+                .collect();
+            // The commit comes with the repository that `init` begins.
+            let expected: &[(&str, &str)] = match template {
+                Template::IntelgraphBuild => &[("git", "git.sha"), ("action", "container.build")],
+                _ => &[],
+            };
+            assert_eq!(kinds, expected, "{template:?}");
         }
     }
 

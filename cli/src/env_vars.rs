@@ -51,5 +51,31 @@ pub const NATS_SERVER: &str = "MAESTRO_NATS_SERVER";
 /// The directory of Postgres' programs for a local stack: this one or none.
 pub const POSTGRES_BIN: &str = "MAESTRO_POSTGRES_BIN";
 
+/// The directory that LiteLLM was installed into, with its `bin/litellm`, for a local stack: this
+/// one or none.
+pub const LITELLM: &str = "MAESTRO_LITELLM";
+
+/// The LiteLLM proxy, or another endpoint of OpenAI's protocol, that a worker of the pool `llm`
+/// calls, as `http://litellm:4000`.
+pub const LITELLM_URL: &str = "MAESTRO_LITELLM_URL";
+
+/// The key of [`LITELLM_URL`]. There is no flag for it: a flag shows in process lists.
+pub const LITELLM_KEY: &str = "MAESTRO_LITELLM_KEY";
+
+/// Keys of model providers, which a local stack hands to its LiteLLM and to nobody else.
+pub const PROVIDER_KEYS: [&str; 8] = [
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "MISTRAL_API_KEY",
+    "GROQ_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "COHERE_API_KEY",
+    "OPENROUTER_API_KEY",
+];
+
+/// How to leave the machine, for a local stack's LiteLLM.
+pub const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
+
 /// Where the socket of a local stack lies whose own directory is too deep for one.
 pub const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";

@@ -6,8 +6,9 @@
 //! | [`pipeline`], [`plan`] | the author's definition; the same compiled to a graph |
 //! | [`task`], [`report`], [`outcome`], [`heartbeat`], [`control`] | what coordinators and workers tell each other |
 //! | [`command`], [`event`] | what people ask of a run; what happened to it |
-//! | [`action`], [`artifact`] | the catalogue of what can be run; bytes by digest |
+//! | [`action`], [`artifact`], [`prompt`] | the catalogue of what can be run; bytes by digest; names of prompts |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
+//! | [`sse`] | server-sent events, read from bytes |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
 //!
 //! Nothing here does I/O, and nothing here decides.
@@ -27,7 +28,9 @@ pub mod name;
 pub mod outcome;
 pub mod pipeline;
 pub mod plan;
+pub mod prompt;
 pub mod report;
+pub mod sse;
 pub mod step;
 pub mod submit;
 pub mod task;

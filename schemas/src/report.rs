@@ -1,7 +1,9 @@
 //! The message back: how an attempt ended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::id::{ExecutionId, RunId, WorkerId};
 use crate::name::PoolName;
 use crate::outcome::Outcome;
@@ -27,12 +29,53 @@ pub struct Report {
     /// What it took.
     #[serde(default)]
     pub usage: Usage,
+    /// The calls of models that it made, in their order; at most [`CALLS_MAX`] of them, while
+    /// `usage` holds what all of them cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ModelCall>,
+}
+
+/// The most calls of models that a report names.
+pub const CALLS_MAX: usize = 100;
+
+/// A call of a model: what it was asked with, what answered, and what that took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelCall {
+    /// The model, as the step names it.
+    pub model: String,
+    /// The model that answered, by its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<String>,
+    /// The gateway's name for the deployment that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The digest of the prompt's text, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Digest>,
+    /// The digest of the whole request: the messages and every parameter.
+    pub request: Digest,
+    /// Tokens in.
+    pub input_tokens: u64,
+    /// Tokens out.
+    pub output_tokens: u64,
+    /// What it cost, in millionths of a US dollar; the most that it may have cost while `settled` is
+    /// false.
+    pub cost_microusd: u64,
+    /// Whether the cost is what the gateway told. A call that broke off after it was sent may have
+    /// been paid for, so it counts in full.
+    pub settled: bool,
+    /// Whether its answer had been paid for by a former execution of the attempt.
+    #[serde(default)]
+    pub remembered: bool,
+    /// Whether no model was asked, because the gateway answers by itself.
+    #[serde(default)]
+    pub offline: bool,
+    /// From the request to the end of the answer, in milliseconds.
+    pub wall_ms: u64,
 }
 
 /// What an execution took.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// From the task's arrival to the report, in milliseconds.
     pub wall_ms: u64,

@@ -73,6 +73,7 @@ fn report(run: RunId, step: StepAddress, token: AttemptToken) -> Vec<u8> {
         pool: SCRIPTED_POOL.parse().expect("a name"),
         outcome: Outcome::succeeded(),
         usage: Usage { wall_ms: u64::MAX, cpu_ms: u64::MAX, cost_microusd: u64::MAX },
+        calls: Vec::new(),
     }]);
     codec::encode(&message).expect("a message")
 }

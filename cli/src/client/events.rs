@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use maestro_schemas::event::Event;
 use maestro_schemas::id::RunId;
+use maestro_schemas::sse::{EVENT_BYTES_MAX, Oversized, Parser};
 use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
 
-use super::sse::Parser;
 use super::{Client, Error};
 
 /// The server sends a comment every 15 s: a connection that is silent for longer is dead.
@@ -105,8 +105,10 @@ impl EventStream {
             }
         };
         let Some(chunk) = chunk else { return Ok(false) };
-        let messages =
-            parser.feed(&chunk).map_err(|over| over.into_error(self.client.address().as_str()))?;
+        let messages = parser.feed(&chunk).map_err(|Oversized| {
+            let server = self.client.address().as_str().to_owned();
+            Error::TooLarge { server, most: EVENT_BYTES_MAX }
+        })?;
         self.failures = 0;
         // What does not decode is of a newer server; the rows, read at the end, are the truth.
         self.ready.extend(messages.into_iter().filter_map(|message| {

@@ -14,7 +14,6 @@ pub mod plans;
 pub mod pools;
 pub mod request;
 pub mod runs;
-pub mod sse;
 
 pub use error::Error;
 pub use request::Client;

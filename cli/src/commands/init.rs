@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+mod repository;
+mod template;
+
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
+pub use template::Template;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -16,7 +20,8 @@ use crate::output::Output;
 Examples:
   maestro init && maestro run --local
   maestro init --template rust
-  maestro init --template node services/web")]
+  maestro init --template node services/web
+  maestro init --template intelgraph-build demo && cd demo && maestro run --local")]
 pub struct Args {
     /// What kind of pipeline.
     #[arg(long, value_enum, default_value_t)]
@@ -29,48 +34,49 @@ pub struct Args {
     directory: PathBuf,
 }
 
-/// A pipeline to begin with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Template {
-    /// Two shell steps that run anywhere.
-    #[default]
-    Shell,
-    /// Build and test a Rust package with cargo.
-    Rust,
-    /// Install and test a Node package with npm.
-    Node,
-    /// Compile and test a Python project with its own unittest.
-    Python,
-}
-
-impl Template {
-    /// The pipeline's text.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Shell => include_str!("init/shell.yaml"),
-            Self::Rust => include_str!("init/rust.yaml"),
-            Self::Node => include_str!("init/node.yaml"),
-            Self::Python => include_str!("init/python.yaml"),
-        }
-    }
-}
-
 pub(crate) fn perform(args: Args, output: Output) -> Result<Exit, Error> {
-    let path = args.directory.join("maestro.yaml");
-    std::fs::create_dir_all(&args.directory).map_err(Error::file("make", &args.directory))?;
-    write(&path, args.template.text(), args.force)?;
-    if output.is_json() {
-        output.json(&json!({ "created": path }))?;
-    } else {
-        output.talk(&format!("created {}", path.display()));
-        let inside = if args.directory == Path::new(".") {
-            String::new()
-        } else {
-            format!("cd {} && ", args.directory.display())
-        };
-        output.talk(&format!("next: {inside}maestro run --local"));
+    let files = args.template.files();
+    if !args.force {
+        refuse_to_replace(&args.directory, files)?;
     }
+    for (name, text) in files {
+        let path = args.directory.join(name);
+        let parent = path.parent().unwrap_or(&args.directory);
+        std::fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
+        write(&path, text, args.force)?;
+    }
+    let committed = args.template.needs_commit() && repository::begin(&args.directory, files)?;
+    let created: Vec<PathBuf> = files.iter().map(|(name, _)| args.directory.join(name)).collect();
+    if output.is_json() {
+        output.json(&json!({ "created": created, "committed": committed }))?;
+        return Ok(Exit::Ok);
+    }
+    for path in &created {
+        output.talk(&format!("created {}", path.display()));
+    }
+    if committed {
+        output
+            .talk("began a git repository and committed them: the pipeline's keys name the commit");
+    }
+    let inside = if args.directory == Path::new(".") {
+        String::new()
+    } else {
+        format!("cd {} && ", args.directory.display())
+    };
+    output.talk(&format!("next: {inside}maestro run --local"));
     Ok(Exit::Ok)
+}
+
+/// Before anything is written, so that nothing is half there.
+fn refuse_to_replace(directory: &Path, files: &[(&str, &str)]) -> Result<(), Error> {
+    let there = files.iter().map(|(name, _)| directory.join(name)).find(|path| path.exists());
+    match there {
+        Some(path) => Err(Error::usage(
+            format!("{} exists already", path.display()),
+            "add --force to write over it",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Error> {

@@ -11,12 +11,13 @@ use crate::service::{stop, worker};
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The bus' password is in MAESTRO_NATS_PASSWORD. SIGTERM drains: no more steps are taken, and those in
-hand may end.
+The bus' password is in MAESTRO_NATS_PASSWORD, the model gateway's key in MAESTRO_LITELLM_KEY. SIGTERM
+drains: no more steps are taken, and those in hand may end.
 
 Examples:
   maestro worker --pool build --nats nats://10.0.0.5:4222 --store /srv/maestro
-  maestro worker --pool build --slots 8 --scratch /var/lib/maestro/work")]
+  maestro worker --pool build --slots 8 --scratch /var/lib/maestro/work
+  maestro worker --pool llm --slots 64 --litellm http://litellm:4000")]
 pub struct Args {
     #[command(flatten)]
     settings: worker::Settings,

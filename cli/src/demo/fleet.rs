@@ -177,10 +177,20 @@ fn coordinator(stack: &Stack, place: &Place, address: &str) -> Result<Launch, Er
 
 fn worker(stack: &Stack, place: &Place, number: u32) -> Result<Launch, Error> {
     let name = format!("worker-{number}");
-    let pool = servers::POOL.parse().map_err(|source| Error::service("serve the pool", source))?;
+    let pool =
+        maestro_build::POOL.parse().map_err(|source| Error::service("serve the pool", source))?;
     let scratch = stack.paths().work().to_string_lossy().into_owned();
-    let words =
-        ["worker", "--pool", servers::POOL, "--slots", "1", "--drain", "5s", "--scratch", &scratch];
+    let words = [
+        "worker",
+        "--pool",
+        maestro_build::POOL,
+        "--slots",
+        "1",
+        "--drain",
+        "5s",
+        "--scratch",
+        &scratch,
+    ];
     let variables = shared(stack, &name, password(stack, &Role::Worker(pool)));
     let words = words.map(str::to_owned).to_vec();
     Ok(Launch { log: log(place, &name)?, name, words, variables })

@@ -35,6 +35,8 @@ pub struct Spawn {
     pub argv: Vec<OsString>,
     /// Standard output and error go here, appended.
     pub log: PathBuf,
+    /// Its variables beside those of [`environment`].
+    pub variables: Vec<(OsString, OsString)>,
     /// How [`Child::stop`] ends it.
     pub stop: Plan,
     /// How it is ended when its [`Child`] is dropped, which blocks: a shorter plan.
@@ -216,10 +218,11 @@ fn command(spawn: &Spawn) -> Result<Command, Error> {
     let mut command = Command::new(program);
     command.args(argv).stdin(Stdio::null()).stdout(log).stderr(error).process_group(0);
     environment(&mut command);
+    command.envs(spawn.variables.iter().map(|(name, value)| (name, value)));
     Ok(command)
 }
 
-/// Neither server may be turned by a variable that was meant for something else (`PGPORT`, say):
+/// No server may be turned by a variable that was meant for something else (`PGPORT`, say):
 /// only the search path, and the limits of Go's runtime, are passed on.
 pub fn environment(command: &mut Command) {
     command.env_clear().env("LC_ALL", "C").env("TZ", "UTC");
@@ -256,8 +259,15 @@ mod tests {
 
     fn shell(dir: &Path, script: &str) -> Child {
         let argv = ["sh", "-c", script].map(OsString::from).to_vec();
-        Child::spawn(Spawn { name: "sh", argv, log: dir.join("sh.log"), stop: PLAN, abandon: PLAN })
-            .unwrap()
+        Child::spawn(Spawn {
+            name: "sh",
+            argv,
+            log: dir.join("sh.log"),
+            variables: Vec::new(),
+            stop: PLAN,
+            abandon: PLAN,
+        })
+        .unwrap()
     }
 
     #[tokio::test]
@@ -292,8 +302,14 @@ mod tests {
     fn a_program_that_is_not_there_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let argv = vec!["/nonexistent/program".into()];
-        let spawn =
-            Spawn { name: "none", argv, log: dir.path().join("l"), stop: PLAN, abandon: PLAN };
+        let spawn = Spawn {
+            name: "none",
+            argv,
+            log: dir.path().join("l"),
+            variables: Vec::new(),
+            stop: PLAN,
+            abandon: PLAN,
+        };
         assert!(matches!(Child::spawn(spawn), Err(Error::Spawn { .. })));
     }
 }

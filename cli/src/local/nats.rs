@@ -142,6 +142,7 @@ async fn launch(options: &Options, port: Option<u16>) -> Result<(Child, u16), Er
         name: NAME,
         argv,
         log: options.dir.join("nats.log"),
+        variables: Vec::new(),
         stop: PLAN,
         abandon: ABANDON,
     })?;

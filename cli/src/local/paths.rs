@@ -63,6 +63,11 @@ impl Paths {
         self.root.join("objects")
     }
 
+    /// LiteLLM's configuration and log.
+    pub fn litellm(&self) -> PathBuf {
+        self.root.join("litellm")
+    }
+
     /// Workspaces of the steps that run here.
     pub fn work(&self) -> PathBuf {
         self.root.join("work")

@@ -134,7 +134,14 @@ impl Data<'_> {
     }
 
     async fn run(&self, name: &'static str, argv: Vec<OsString>) -> Result<(), Error> {
-        let child = Child::spawn(Spawn { name, argv, log: self.log(), stop: PLAN, abandon: PLAN })?;
+        let child = Child::spawn(Spawn {
+            name,
+            argv,
+            log: self.log(),
+            variables: Vec::new(),
+            stop: PLAN,
+            abandon: PLAN,
+        })?;
         let status = timeout(INITDB_LIMIT, child.ended())
             .await
             .map_err(|_| child.slow("end", INITDB_LIMIT))?;

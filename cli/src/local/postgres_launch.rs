@@ -118,8 +118,14 @@ pub(super) async fn launch(data: &Data<'_>, port: u16, limit: Duration) -> Resul
     for setting in SETTINGS.iter().map(|s| (*s).to_owned()).chain(own) {
         argv.extend([OsString::from("-c"), setting.into()]);
     }
-    let child =
-        Child::spawn(Spawn { name: NAME, argv, log: data.log(), stop: STOP, abandon: ABANDON })?;
+    let child = Child::spawn(Spawn {
+        name: NAME,
+        argv,
+        log: data.log(),
+        variables: Vec::new(),
+        stop: STOP,
+        abandon: ABANDON,
+    })?;
     let waited = tokio::select! {
         biased;
         waited = timeout(limit, ready(&path, child.pid())) => waited,

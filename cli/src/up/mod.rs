@@ -109,7 +109,7 @@ async fn start_all(
     project: &Path,
 ) -> Result<(Stack, Roles, Endpoint), Error> {
     let stack = Stack::start_locked(paths, lock, servers::options(project)).await?;
-    match Roles::start(&stack).await {
+    match Roles::start(&stack, project).await {
         Ok((roles, endpoint)) => {
             let mut state = stack.state();
             state.api = Some(endpoint.api.clone());

@@ -1,11 +1,15 @@
 //! The roles of a local stack, each as it is in a cluster: coordinator, API, worker.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_build::{BuildPool, Settings};
 use maestro_evidence::store::ArtifactStore;
+use maestro_kit::action::Handler;
 use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
+use maestro_llm::{Gateway, LlmPool};
+use maestro_schemas::name::PoolName;
 use maestro_server::api::serve;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_streams::connect::ConnectOptions;
@@ -18,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::servers;
 use crate::error::Error;
+use crate::local::litellm::{self, Litellm};
 use crate::local::stack::Stack;
 use crate::service::api;
 use crate::service::worker::{slots_default, until_drained};
@@ -27,6 +32,8 @@ use crate::target::Endpoint;
 const NAME: &str = "local";
 /// What runs may go on for this long when the stack ends; then it is given back.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How many calls of models go on together: each only waits.
+const LLM_SLOTS: u32 = 16;
 /// For the roles to end once they were told to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
@@ -37,11 +44,12 @@ pub struct Roles {
     working: JoinSet<Result<(), Error>>,
     draining: CancellationToken,
     stop: CancellationToken,
+    gateway: Litellm,
 }
 
 impl Roles {
     /// Starts them on the stack's servers, and says where the API is once it takes requests.
-    pub async fn start(stack: &Stack) -> Result<(Self, Endpoint), Error> {
+    pub async fn start(stack: &Stack, project: &Path) -> Result<(Self, Endpoint), Error> {
         let store = ArtifactStore::local(stack.paths().objects())
             .map_err(|source| Error::service("open the artifact store", source))?;
         let token = stack.secret(servers::TOKEN).unwrap_or_default().to_owned();
@@ -68,10 +76,11 @@ impl Roles {
         });
         let draining = CancellationToken::new();
         let mut working = JoinSet::new();
-        let (config, pool) = worker(stack, store)?;
-        working.spawn(work((config, pool), stack.postgres.url(), draining.clone()));
+        let gateway = Litellm::new(litellm::Options::of_project(project, stack.paths().litellm()));
+        let serves = (worker(stack, store), pools(stack, &gateway)?);
+        working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };
-        Ok((Self { serving, working, draining, stop }, endpoint))
+        Ok((Self { serving, working, draining, stop, gateway }, endpoint))
     }
 
     /// Waits until one of them ends by itself, which none does.
@@ -94,6 +103,9 @@ impl Roles {
         // What does not end in time ends with the process; the next start ensures what is live.
         let _ =
             timeout(STOP_MAX, async { while self.working.join_next().await.is_some() {} }).await;
+        if let Err(error) = self.gateway.stop().await {
+            tracing::warn!(%error, "the model gateway did not end in good order");
+        }
         self.stop.cancel();
         let _ =
             timeout(STOP_MAX, async { while self.serving.join_next().await.is_some() {} }).await;
@@ -122,30 +134,41 @@ fn coordinate(
         .map_err(|source| Error::service("start the coordinator", source))
 }
 
-fn worker(stack: &Stack, store: ArtifactStore) -> Result<(WorkerConfig, PoolConfig), Error> {
-    let pool: maestro_schemas::name::PoolName =
-        servers::POOL.parse().map_err(|source| Error::service("serve the pool", source))?;
-    let caches = stack.paths().work().join("caches");
-    let handler = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
-    let config = WorkerConfig {
+fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
+    WorkerConfig {
         name: format!("{NAME}-{}", std::process::id()),
         scratch: stack.paths().work(),
         store,
         drain_max: DRAIN_MAX,
-    };
-    let pool = PoolConfig {
-        connect: bus(stack, &Role::Worker(pool.clone())),
-        pool,
-        slots: slots_default(),
-        prefetch: false,
-        handler: Arc::new(handler),
-    };
-    Ok((config, pool))
+    }
+}
+
+/// What a worker of every pool serves.
+fn pools(stack: &Stack, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
+    let caches = stack.paths().work().join("caches");
+    let build = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
+    let llm = LlmPool::new(Gateway::Kept(Arc::new(gateway.clone())))
+        .map_err(|source| Error::service("call models", source))?;
+    Ok(vec![
+        pool(stack, maestro_build::POOL, slots_default(), Arc::new(build))?,
+        pool(stack, maestro_llm::POOL, LLM_SLOTS, Arc::new(llm))?,
+    ])
+}
+
+fn pool(
+    stack: &Stack,
+    name: &str,
+    slots: u32,
+    handler: Arc<dyn Handler>,
+) -> Result<PoolConfig, Error> {
+    let pool: PoolName = name.parse().map_err(|source| Error::service("serve the pool", source))?;
+    let connect = bus(stack, &Role::Worker(pool.clone()));
+    Ok(PoolConfig { connect, pool, slots, prefetch: false, handler })
 }
 
 /// Works until it is to drain, and then until what was in hand has ended.
 async fn work(
-    (config, pool): (WorkerConfig, PoolConfig),
+    (config, pools): (WorkerConfig, Vec<PoolConfig>),
     database_url: String,
     draining: CancellationToken,
 ) -> Result<(), Error> {
@@ -153,7 +176,7 @@ async fn work(
         owned = api::until_owned(&database_url) => owned?,
         () = draining.cancelled() => return Ok(()),
     }
-    let mut worker = Worker::start(config, vec![pool])
+    let mut worker = Worker::start(config, pools)
         .await
         .map_err(|source| Error::service("start the worker", source))?;
     until_drained(&mut worker, draining).await;

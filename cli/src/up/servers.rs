@@ -9,15 +9,15 @@ use crate::local::stack::Options;
 
 /// The project that is meant where none is named.
 pub const PROJECT: &str = "default";
-/// The pool that this binary serves.
-pub const POOL: &str = maestro_build::POOL;
+/// The pools that this binary serves.
+pub const POOLS: [&str; 2] = [maestro_build::POOL, maestro_llm::POOL];
 /// The name of the API token among the credentials.
 pub const TOKEN: &str = "api";
 
 /// Every role that connects to the bus here.
 pub fn roles() -> Vec<Role> {
     let mut roles = vec![Role::Coordinator, Role::Api];
-    roles.extend(POOL.parse().ok().map(Role::Worker));
+    roles.extend(POOLS.iter().filter_map(|pool| pool.parse().ok()).map(Role::Worker));
     roles.extend(PROJECT.parse().ok().map(Role::Submitter));
     roles
 }

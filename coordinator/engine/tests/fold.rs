@@ -78,6 +78,7 @@ mod specification {
             pool: "build".parse().expect("a name"),
             outcome: Outcome::succeeded(),
             usage: Usage::default(),
+            calls: Vec::new(),
         }])
     }
 

@@ -389,6 +389,7 @@ fn report(one: &Execution, (worker, pool): (WorkerId, &PoolName), now: u64) -> R
         pool: pool.clone(),
         outcome: one.outcome.clone(),
         usage: Usage { wall_ms: now - one.started_at, cpu_ms: 1, cost_microusd: 7 },
+        calls: Vec::new(),
     }
 }
 

@@ -85,8 +85,14 @@ impl Cluster {
         );
         argv.extend(command);
         let log = self.dir().join(format!("{name}.log"));
-        let spawn =
-            Spawn { name: "a process of the test", argv, log, stop: STOP, abandon: ABANDON };
+        let spawn = Spawn {
+            name: "a process of the test",
+            argv,
+            log,
+            variables: Vec::new(),
+            stop: STOP,
+            abandon: ABANDON,
+        };
         Process { name: name.to_owned(), child: Child::spawn(spawn).expect("a process") }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use maestro_kit::action::{Execution, Handler};
 use maestro_kit::evidence::store::ArtifactStore;
+use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
 use maestro_kit::scratch::Scratch;
 use maestro_schemas::action::Effect;
@@ -60,6 +61,7 @@ impl Bench {
             delivered: 1,
             log,
             store: self.store.clone(),
+            ledger: Ledger::default(),
             scratch: Scratch::below(self.directory.path(), id),
         }
     }

@@ -10,6 +10,7 @@ use maestro_schemas::outcome::Outcome;
 use maestro_schemas::task::Task;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger::Ledger;
 use crate::log::LogSink;
 use crate::scratch::Scratch;
 
@@ -30,6 +31,8 @@ pub struct Execution {
     pub log: LogSink,
     /// Where bytes are kept.
     pub store: ArtifactStore,
+    /// Where calls of models are written down, with what they cost.
+    pub ledger: Ledger,
     /// A directory of this execution's own, made when it is first asked for.
     pub scratch: Scratch,
 }

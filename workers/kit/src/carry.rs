@@ -73,7 +73,12 @@ fn report(pool: &Pool, task: &Task, hand: &Hand, outcome: Outcome) -> Report {
         worker: pool.worker,
         pool: task.pool.clone(),
         outcome,
-        usage: Usage { wall_ms: millis(hand.started.elapsed()), ..Usage::default() },
+        usage: Usage {
+            wall_ms: millis(hand.started.elapsed()),
+            cost_microusd: hand.ledger.spent_microusd(),
+            ..Usage::default()
+        },
+        calls: hand.ledger.calls(),
     }
 }
 
@@ -126,6 +131,7 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
         stop: hand.stop.token.clone(),
         log: LogSink::streamed(pool.store.clone(), pool.logs.clone(), &address),
         store: pool.store.clone(),
+        ledger: hand.ledger.clone(),
         scratch: Scratch::below(&pool.scratch, hand.execution),
     }
 }

@@ -9,7 +9,7 @@
 //! | `report` | sends reports until the inbox has them, then acks their tasks |
 //! | `registry` | what is in hand, and what was cancelled lately |
 //! | `cancel`, `heartbeat` | what the pool is told; what the worker says of itself |
-//! | [`log`], [`scratch`] | an execution's output; its directory |
+//! | [`log`], [`scratch`], [`ledger`] | an execution's output; its directory; what it spent |
 //! | [`drain`] | ending on SIGTERM without losing an attempt |
 //!
 //! **Invariants:** a worker decides nothing about a run; a task is acked only after the inbox has
@@ -20,6 +20,7 @@ mod cancel;
 mod carry;
 pub mod drain;
 mod heartbeat;
+pub mod ledger;
 pub mod log;
 mod outcome;
 mod registry;

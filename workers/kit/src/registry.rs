@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger::Ledger;
+
 /// For how long a cancelled run's tasks are not begun, should they arrive late.
 const CANCELLED_KEPT: Duration = Duration::from_secs(600);
 /// How many cancels are remembered; the oldest are forgotten.
@@ -89,6 +91,7 @@ pub(crate) struct Hand {
     pub(crate) execution: ExecutionId,
     pub(crate) started: Instant,
     pub(crate) stop: Stop,
+    pub(crate) ledger: Ledger,
 }
 
 fn attempt(task: &Task) -> Attempt {
@@ -110,6 +113,7 @@ impl Registry {
             execution: ExecutionId::generate(),
             started: Instant::now(),
             stop: Stop::default(),
+            ledger: Ledger::default(),
         };
         if cancelled {
             hand.stop.ask(Cause::Cancelled);

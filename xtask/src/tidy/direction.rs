@@ -5,11 +5,12 @@ use super::metadata::{Metadata, Package};
 use super::source::Source;
 
 /// Which of ours a crate may use. `*` is all of them.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 14] = [
     ("maestro-schemas", &[]),
     ("maestro-streams", &["maestro-schemas"]),
     ("maestro-evidence", &["maestro-schemas"]),
     ("maestro-router", &["maestro-schemas"]),
+    ("maestro-prompts", &["maestro-schemas"]),
     ("maestro-telemetry", &["maestro-schemas"]),
     ("maestro-engine", &["maestro-schemas"]),
     (
@@ -27,6 +28,7 @@ const TABLE: [(&str, &[&str]); 12] = [
         &["maestro-schemas", "maestro-streams", "maestro-evidence", "maestro-telemetry"],
     ),
     ("maestro-build", &["maestro-kit", "maestro-schemas"]),
+    ("maestro-llm", &["maestro-kit", "maestro-schemas", "maestro-prompts"]),
     ("maestro-cli", &["*"]),
     ("maestro-tests", &["*"]),
     ("xtask", &["maestro-schemas", "maestro-engine", "maestro-server"]),
@@ -41,7 +43,7 @@ const ENGINE_NEVER: [&str; 6] = ["tokio", "sqlx", "async-nats", "tracing", "reqw
 const ENGINE_NEVER_ASKS: [&str; 4] = ["rand", "uuid", "futures", "getrandom"];
 
 /// What workers must not be linked with: Postgres is none of their business.
-const WORKERS: [&str; 2] = ["maestro-kit", "maestro-build"];
+const WORKERS: [&str; 3] = ["maestro-kit", "maestro-build", "maestro-llm"];
 const WORKERS_NEVER: [&str; 3] = ["sqlx", "maestro-server", "maestro-engine"];
 
 /// Calls that would let a clock, chance or the outside into a decision.

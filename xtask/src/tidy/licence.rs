@@ -1,7 +1,7 @@
 //! SPDX expressions, as far as `Cargo.toml` files use them.
 
 /// What may be linked with an MIT program and handed on.
-pub const ALLOWED: [&str; 14] = [
+pub const ALLOWED: [&str; 15] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -12,6 +12,7 @@ pub const ALLOWED: [&str; 14] = [
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
+    "MIT-0",
     "MPL-2.0",
     "Unicode-3.0",
     "Unlicense",

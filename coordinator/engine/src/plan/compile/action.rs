@@ -23,6 +23,10 @@ const FAMILIES: [(&str, &str); 11] = [
 
 /// The pool whose steps begin with the files beside the pipeline.
 pub const BUILD_POOL: &str = "build";
+/// The pool whose steps see those files where they name a prompt, which is one of them.
+pub const LLM_POOL: &str = "llm";
+/// The parameter that names a prompt.
+pub const PROMPT_KEY: &str = "prompt_template";
 
 /// Checks that `run` is words with dots between them.
 fn check_name(run: &str, at: Position) -> Result<(), Fault> {

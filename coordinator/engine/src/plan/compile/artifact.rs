@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use maestro_schemas::pipeline::{Artifact, Checkout, Use};
 use maestro_schemas::plan::{InputArtifact, OutputArtifact, Workspace};
 
+use super::action::{self, PROMPT_KEY};
 use super::gather::{Frame, Target};
 use super::node::{Builder, Faults, SiteOf};
+use super::reference;
 use super::resolve::Spot;
 use super::workspace::Selection;
-use super::{action, reference};
 use crate::pipeline::diagnostic::list;
 use crate::pipeline::yaml::Path;
 use crate::pipeline::{Code, Fault, Position};
@@ -106,13 +107,17 @@ impl Builder<'_> {
 
     /// The files that the workspace begins with.
     pub(super) fn workspace(&mut self, site: &SiteOf<'_>, pool: &str) -> Result<Workspace, Fault> {
-        let globs = site.draft.site.step.inputs.as_ref();
-        if pool != action::BUILD_POOL && globs.is_none() {
+        let step = &site.draft.site.step;
+        let globs = step.inputs.as_ref();
+        let asks = pool == action::LLM_POOL && step.with.contains_key(PROMPT_KEY);
+        if pool != action::BUILD_POOL && !asks && globs.is_none() {
             return Ok(Workspace::Empty);
         }
+        // A prompt lies beside the pipeline, whatever is checked out for builds.
         let checkout = self
             .outward(site)
-            .find_map(|frame| Some((frame, frame.source.pipeline.checkout.clone()?)));
+            .find_map(|frame| Some((frame, frame.source.pipeline.checkout.clone()?)))
+            .filter(|_| !asks);
         if let Some((frame, checkout)) = checkout {
             return match globs {
                 None => self.checkout(frame, &checkout, &site.draft.id),

@@ -6,6 +6,7 @@ use maestro_schemas::action::ActionInfo;
 use maestro_schemas::artifact::Tree;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{ActionRef, Node, Unresolved};
+use maestro_schemas::prompt;
 use serde_json::Value;
 
 use super::assemble::{Built, add_keys, order_nodes};
@@ -168,22 +169,28 @@ impl Builder<'_> {
 
     /// Says what of a node nobody serves or knows yet.
     fn remark(&mut self, node: &Node, is_announced: bool) {
-        let step = &node.id;
         let mut add = |kind: &str, name: &str| {
-            let thing = Unresolved { step: step.clone(), kind: kind.into(), name: name.into() };
+            let step = node.id.clone();
+            let thing = Unresolved { step, kind: kind.into(), name: name.into() };
             self.out.unresolved.push(thing);
         };
         if !is_announced {
             add("action", &node.action.name);
             let action = (node.action.name.clone(), node.pool.to_string());
-            self.unserved.entry(action).or_default().push(step.clone());
+            self.unserved.entry(action).or_default().push(node.id.clone());
         }
-        if node.pool.as_str() == "llm" && !node.templated {
-            for (field, kind) in [("prompt_template", "prompt"), ("model", "model")] {
-                if let Some(name) = node.with.get(field).and_then(Value::as_str) {
-                    add(kind, name);
-                }
-            }
+        let named = |field: &str| {
+            let is_asked = node.pool.as_str() == action::LLM_POOL && !node.templated;
+            node.with.get(field).and_then(Value::as_str).filter(|_| is_asked)
+        };
+        let sources = self.request.sources;
+        let is_there =
+            |name: &str| prompt::path(name).is_some_and(|path| sources.digest(&path).is_some());
+        if let Some(name) = named(action::PROMPT_KEY).filter(|name| !is_there(name)) {
+            add("prompt", name);
+        }
+        if let Some(name) = named("model").filter(|_| !is_announced) {
+            add("model", name);
         }
     }
 

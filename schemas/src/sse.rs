@@ -1,7 +1,5 @@
 //! Server-sent events, read from bytes as they come: the part of the HTML standard's §9.2 that
-//! the server writes.
-
-use super::Error;
+//! servers write. The client of the API reads it, and so does the pool that calls models.
 
 /// The largest event, and the largest line.
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -72,13 +70,6 @@ impl Parser {
             "id" if !value.contains('\0') => self.message.id = Some(value.to_owned()),
             _ => {}
         }
-    }
-}
-
-impl Oversized {
-    /// The error that it is to a caller of the client.
-    pub fn into_error(self, server: &str) -> Error {
-        Error::TooLarge { server: server.to_owned(), most: EVENT_BYTES_MAX }
     }
 }
 

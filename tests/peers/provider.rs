@@ -1,0 +1,221 @@
+//! A provider of models that does what its script says: for answers, prices and faults that a real
+//! one cannot be made to show. It speaks OpenAI's protocol.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What it costs, in millionths of a dollar per token.
+pub const INPUT_PRICE: u64 = 2;
+/// The same for tokens of answers.
+pub const OUTPUT_PRICE: u64 = 5;
+/// What it says of the length of any question.
+pub const INPUT_TOKENS: u64 = 10;
+
+/// How it answers a call.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// With this text, a word a piece.
+    Say(String),
+    /// With a call of a function.
+    Call(&'static str, Value),
+    /// With this status, and a pause that it asks for.
+    Refuse(u16),
+    /// With the first word, and then it hangs up.
+    Cut(String),
+    /// With the first word, and then with nothing more.
+    Hang(String),
+}
+
+#[derive(Default)]
+struct Book {
+    scripts: BTreeMap<String, Vec<Turn>>,
+    seen: Vec<Value>,
+}
+
+/// A provider on loopback. It ends when it is dropped.
+pub struct Provider {
+    book: Arc<Mutex<Book>>,
+    address: String,
+    serving: JoinHandle<()>,
+}
+
+type Shared = Arc<Mutex<Book>>;
+
+impl Provider {
+    /// Starts one that knows no model yet.
+    pub async fn start() -> Self {
+        let book = Shared::default();
+        let routes = Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/embeddings", post(embed))
+            .with_state(book.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, routes).await.expect("a server");
+        });
+        Self { book, address: format!("http://{address}/v1"), serving }
+    }
+
+    /// Says how a model answers, call by call; the last turn stands for all that follow.
+    pub fn script(&self, model: &str, turns: impl IntoIterator<Item = Turn>) {
+        let turns = turns.into_iter().collect();
+        lock(&self.book).scripts.insert(model.to_owned(), turns);
+    }
+
+    /// The entry for it in LiteLLM's list of models, under its own name and for its prices.
+    pub fn deployment(&self, model: &str) -> Value {
+        json!({
+            "model_name": model,
+            "litellm_params": {
+                "model": format!("openai/{model}"), "api_base": self.address, "api_key": "none",
+            },
+            "model_info": {
+                "id": format!("at-{model}"),
+                "input_cost_per_token": INPUT_PRICE as f64 / 1e6,
+                "output_cost_per_token": OUTPUT_PRICE as f64 / 1e6,
+                "max_output_tokens": 1_000,
+            },
+        })
+    }
+
+    /// The requests that it got for a model.
+    pub fn seen(&self, model: &str) -> Vec<Value> {
+        let book = lock(&self.book);
+        book.seen.iter().filter(|body| body["model"] == model).cloned().collect()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn lock(book: &Shared) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn chat(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
+    let model = body["model"].as_str().unwrap_or_default().to_owned();
+    let turn = {
+        let mut book = lock(&book);
+        book.seen.push(body.clone());
+        match book.scripts.get_mut(&model) {
+            Some(turns) if turns.len() > 1 => Some(turns.remove(0)),
+            Some(turns) => turns.first().cloned(),
+            None => None,
+        }
+    };
+    let is_streamed = body["stream"] == true;
+    match turn {
+        None => refused(404),
+        Some(Turn::Refuse(status)) => refused(status),
+        Some(Turn::Say(text)) => {
+            let tokens = words(&text).len() as u64;
+            if is_streamed { said(&model, &text, tokens) } else { whole(&model, &text, tokens) }
+        }
+        Some(Turn::Call(name, arguments)) => called(&model, name, &arguments),
+        Some(Turn::Cut(text)) => begun(&model, &text, Duration::ZERO),
+        Some(Turn::Hang(text)) => begun(&model, &text, Duration::from_secs(3_600)),
+    }
+}
+
+async fn embed(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
+    let texts = body["input"].as_array().map_or(1, Vec::len);
+    lock(&book).seen.push(body.clone());
+    let vectors: Vec<Value> = (0..texts)
+        .map(|index| json!({ "object": "embedding", "index": index, "embedding": [index, 0.5] }))
+        .collect();
+    Json(json!({
+        "object": "list", "model": body["model"], "data": vectors,
+        "usage": { "prompt_tokens": INPUT_TOKENS, "total_tokens": INPUT_TOKENS },
+    }))
+    .into_response()
+}
+
+fn refused(status: u16) -> Response {
+    let body = json!({ "error": { "message": format!("the script says {status}"), "type": "x", "code": status.to_string() } });
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [(header::RETRY_AFTER, "7")], Json(body)).into_response()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_inclusive(' ').map(str::to_owned).collect()
+}
+
+fn piece(model: &str, delta: Value, finish: Option<&str>) -> String {
+    let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+    let body = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice] });
+    format!("data: {body}\n\n")
+}
+
+fn usage(model: &str, output_tokens: u64) -> String {
+    let usage = json!({
+        "prompt_tokens": INPUT_TOKENS, "completion_tokens": output_tokens,
+        "total_tokens": INPUT_TOKENS + output_tokens,
+    });
+    let body = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [], "usage": usage });
+    format!("data: {body}\n\ndata: [DONE]\n\n")
+}
+
+fn stream(pieces: Vec<String>) -> Response {
+    let pieces = futures::stream::iter(pieces).map(|text| Ok::<_, Infallible>(Bytes::from(text)));
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces)).into_response()
+}
+
+fn said(model: &str, text: &str, tokens: u64) -> Response {
+    let mut pieces = vec![piece(model, json!({ "role": "assistant", "content": "" }), None)];
+    pieces.extend(words(text).iter().map(|word| piece(model, json!({ "content": word }), None)));
+    pieces.push(piece(model, json!({}), Some("stop")));
+    pieces.push(usage(model, tokens));
+    stream(pieces)
+}
+
+fn whole(model: &str, text: &str, tokens: u64) -> Response {
+    Json(json!({
+        "id": "c", "object": "chat.completion", "created": 1, "model": model,
+        "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
+        "usage": { "prompt_tokens": INPUT_TOKENS, "completion_tokens": tokens, "total_tokens": INPUT_TOKENS + tokens },
+    }))
+    .into_response()
+}
+
+fn called(model: &str, name: &str, arguments: &Value) -> Response {
+    let call = |part: Value| json!({ "tool_calls": [part] });
+    let text = arguments.to_string();
+    let (first, rest) = text.split_at(text.len() / 2);
+    let begin = json!({ "index": 0, "id": "call_1", "type": "function", "function": { "name": name, "arguments": first } });
+    stream(vec![
+        piece(model, call(begin), None),
+        piece(model, call(json!({ "index": 0, "function": { "arguments": rest } })), None),
+        piece(model, json!({}), Some("tool_calls")),
+        usage(model, 1),
+    ])
+}
+
+/// The first word, then silence for a while, then the end of the connection in mid-stream.
+fn begun(model: &str, text: &str, silence: Duration) -> Response {
+    let first = words(text).into_iter().next().unwrap_or_default();
+    let head =
+        futures::stream::iter([Ok(Bytes::from(piece(model, json!({ "content": first }), None)))]);
+    let end = futures::stream::once(async move {
+        tokio::time::sleep(silence).await;
+        Err(std::io::Error::other("the script hangs up"))
+    });
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(head.chain(end)))
+        .into_response()
+}

@@ -1,0 +1,166 @@
+//! One proxy and one provider for all tests of this process, and executions of the llm pool.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use maestro_cli::local::litellm::{Litellm, Options};
+use maestro_cli::local::litellm_config::Models;
+use maestro_evidence::store::ArtifactStore;
+use maestro_kit::action::{Execution, Handler as _};
+use maestro_kit::ledger::Ledger;
+use maestro_kit::log::LogSink;
+use maestro_kit::scratch::Scratch;
+use maestro_llm::gateway::Keeper as _;
+use maestro_llm::{Gateway, LlmPool};
+use maestro_schemas::action::Effect;
+use maestro_schemas::id::{ExecutionId, RunId};
+use maestro_schemas::outcome::{Failure, Outcome, Outputs};
+use maestro_schemas::plan::{Resources, Workspace};
+use maestro_schemas::step::{AttemptToken, StepAddress};
+use maestro_schemas::task::Task;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::provider::{Provider, Turn};
+
+/// A model of its own for each test.
+const MODELS: [&str; 12] = [
+    "greets",
+    "repairs",
+    "unfit",
+    "capped",
+    "cut-to-cap",
+    "redelivered",
+    "stopped",
+    "refused",
+    "broken",
+    "calls",
+    "vectors",
+    "reviews",
+];
+
+/// Outlives every test's own.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static PEERS: OnceCell<Peers> = OnceCell::const_new();
+
+struct Peers {
+    proxy: Litellm,
+    provider: Provider,
+}
+
+async fn peers() -> &'static Peers {
+    PEERS.get_or_init(|| async { RUNTIME.spawn(start()).await.expect("the peers") }).await
+}
+
+async fn start() -> Peers {
+    let provider = Provider::start().await;
+    let listed = MODELS.iter().map(|model| provider.deployment(model)).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout");
+    let options =
+        Options::of_project(root, PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers"));
+    let proxy = Litellm::new(Options { models: Some(Models::Listed(listed)), ..options });
+    proxy.endpoint().await.unwrap_or_else(|error| panic!("{error}"));
+    Peers { proxy, provider }
+}
+
+/// What a test works with: the shared peers, a store and a pool of its own.
+pub(crate) struct Stage {
+    pub(crate) store: ArtifactStore,
+    pub(crate) stop: CancellationToken,
+    pub(crate) provider: &'static Provider,
+    pool: LlmPool,
+    dir: TempDir,
+}
+
+/// How an execution ended, and what it spent.
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) ledger: Ledger,
+    pub(crate) log: String,
+}
+
+impl Stage {
+    pub(crate) async fn new(model: &str, turns: impl IntoIterator<Item = Turn>) -> Self {
+        assert!(MODELS.contains(&model), "name {model} in MODELS");
+        let peers = peers().await;
+        peers.provider.script(model, turns);
+        let dir = tempfile::tempdir().expect("a directory");
+        Self {
+            store: ArtifactStore::local(dir.path().join("store")).expect("a store"),
+            stop: CancellationToken::new(),
+            provider: &peers.provider,
+            pool: LlmPool::new(Gateway::Kept(Arc::new(peers.proxy.clone()))).expect("a pool"),
+            dir,
+        }
+    }
+
+    /// Carries a task out once more; the same task stands for a redelivery.
+    pub(crate) async fn carry_out(&self, task: &Task) -> Ended {
+        let id = ExecutionId::generate();
+        let (log, ledger) = (LogSink::kept(self.store.clone()), Ledger::default());
+        let execution = Execution {
+            task: Arc::new(task.clone()),
+            id,
+            delivered: 1,
+            stop: self.stop.clone(),
+            log: log.clone(),
+            store: self.store.clone(),
+            ledger: ledger.clone(),
+            scratch: Scratch::below(self.dir.path(), id),
+        };
+        let outcome = self.pool.carry_out(execution).await;
+        let kept = log.finish().await;
+        let text = match kept {
+            Some(kept) => self.store.get(kept.digest, 1 << 20).await.expect("a log").to_vec(),
+            None => Vec::new(),
+        };
+        Ended { outcome, ledger, log: String::from_utf8(text).expect("text") }
+    }
+
+    pub(crate) async fn ask(&self, action: &str, with: Value) -> Ended {
+        self.carry_out(&task(action, with)).await
+    }
+}
+
+impl Ended {
+    pub(crate) fn outputs(&self) -> &Outputs {
+        match &self.outcome {
+            Outcome::Succeeded { outputs, .. } => outputs,
+            other => panic!("expected a success: {other:?}"),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> &Failure {
+        match &self.outcome {
+            Outcome::Failed { failure, .. } => failure,
+            other => panic!("expected a failure: {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn task(action: &str, with: Value) -> Task {
+    Task {
+        run: RunId::generate(),
+        step: StepAddress::node(0),
+        token: AttemptToken { number: 1, epoch: 1 },
+        shard: 0,
+        project: "default".parse().expect("a name"),
+        pool: maestro_llm::POOL.parse().expect("a name"),
+        name: "ask/step".into(),
+        action: action.into(),
+        with: serde_json::to_vec(&with).expect("JSON"),
+        env: Default::default(),
+        effect: Effect::Idempotent,
+        idempotency_key: RunId::generate().to_string(),
+        timeout_ms: 60_000,
+        resources: Resources::default(),
+        workspace: Workspace::Empty,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        cap_microusd: None,
+        traceparent: None,
+    }
+}

@@ -1,0 +1,132 @@
+//! What an execution spent on models, call by call.
+//!
+//! A call is written down before it is made, at the most that it may cost, and settled once the
+//! gateway has told what it did. One that never is (the stream broke, the step was cancelled) stays
+//! at the most: somebody may have been paid for it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use maestro_schemas::report::{CALLS_MAX, ModelCall};
+
+/// An execution's calls. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    calls: Vec<ModelCall>,
+    /// What calls beyond [`CALLS_MAX`] cost.
+    beyond_microusd: u64,
+}
+
+/// A call that is under way.
+#[derive(Debug)]
+pub struct Entry {
+    ledger: Ledger,
+    index: Option<usize>,
+    call: ModelCall,
+}
+
+impl Ledger {
+    /// Writes a call down that is about to be made, with the most that it may cost.
+    pub fn begin(&self, call: ModelCall) -> Entry {
+        let mut book = self.book();
+        let has_room = book.calls.len() < CALLS_MAX;
+        let index = has_room.then_some(book.calls.len());
+        if has_room {
+            book.calls.push(call.clone());
+        } else {
+            book.beyond_microusd = book.beyond_microusd.saturating_add(call.cost_microusd);
+        }
+        drop(book);
+        Entry { ledger: self.clone(), index, call }
+    }
+
+    /// What was spent, what is under way included, in millionths of a US dollar.
+    pub fn spent_microusd(&self) -> u64 {
+        let book = self.book();
+        let calls = book.calls.iter().map(|call| call.cost_microusd);
+        calls.fold(book.beyond_microusd, u64::saturating_add)
+    }
+
+    /// The calls, in their order.
+    pub fn calls(&self) -> Vec<ModelCall> {
+        self.book().calls.clone()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // What it holds is whole between two statements.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// What it was written down as.
+    pub fn call(&self) -> &ModelCall {
+        &self.call
+    }
+
+    /// Says what became of the call.
+    pub fn settle(self, call: ModelCall) {
+        let mut book = self.ledger.book();
+        match self.index.and_then(|index| book.calls.get_mut(index)) {
+            Some(entry) => *entry = call,
+            None => {
+                let others = book.beyond_microusd.saturating_sub(self.call.cost_microusd);
+                book.beyond_microusd = others.saturating_add(call.cost_microusd);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maestro_schemas::digest::Digest;
+
+    fn call(cost_microusd: u64) -> ModelCall {
+        ModelCall {
+            model: "m".into(),
+            served_by: None,
+            deployment: None,
+            prompt: None,
+            request: Digest::of(b"x"),
+            input_tokens: 0,
+            output_tokens: 0,
+            cost_microusd,
+            settled: false,
+            remembered: false,
+            offline: false,
+            wall_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_call_counts_in_full_until_it_is_settled() {
+        let ledger = Ledger::default();
+        let entry = ledger.begin(call(100));
+        assert_eq!(ledger.spent_microusd(), 100);
+        entry.settle(ModelCall { settled: true, ..call(30) });
+        assert_eq!(ledger.spent_microusd(), 30);
+        drop(ledger.begin(call(7)));
+        assert_eq!(ledger.spent_microusd(), 37);
+        assert_eq!(
+            ledger.calls().iter().map(|call| call.settled).collect::<Vec<_>>(),
+            [true, false]
+        );
+    }
+
+    #[test]
+    fn calls_beyond_what_a_report_names_still_count() {
+        let ledger = Ledger::default();
+        (0..CALLS_MAX).for_each(|_| drop(ledger.begin(call(1))));
+        let entry = ledger.begin(call(50));
+        entry.settle(ModelCall { settled: true, ..call(5) });
+        assert_eq!(
+            (ledger.calls().len(), ledger.spent_microusd()),
+            (CALLS_MAX, CALLS_MAX as u64 + 5)
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! What a step may say in `with`.
+
+use maestro_schemas::task::Task;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// How often an answer that does not fit its schema is asked for anew, where nothing is said.
+const REPAIRS: u8 = 2;
+
+/// Asks with a text or a prompt.
+pub(crate) const GENERATE: &str = "litellm.generate";
+/// Asks with messages.
+pub(crate) const CHAT: &str = "litellm.chat";
+/// Makes vectors.
+pub(crate) const EMBED: &str = "litellm.embed";
+
+/// Parameters of `litellm.generate`: a text, or a prompt with its variables.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct Generate {
+    /// The model, as the gateway names it.
+    pub(crate) model: String,
+    /// The name of a prompt: the file `prompts/NAME.md` beside the pipeline. Either this or `prompt`.
+    #[serde(default)]
+    pub(crate) prompt_template: Option<String>,
+    /// Values for the prompt's variables.
+    #[serde(default)]
+    pub(crate) variables: Map<String, Value>,
+    /// What the model is asked. Either this or `prompt_template`.
+    #[serde(default)]
+    pub(crate) prompt: Option<String>,
+    /// The system's message; not beside `prompt_template`, which brings its own.
+    #[serde(default)]
+    pub(crate) system: Option<String>,
+    #[serde(skip)]
+    pub(crate) sampling: Sampling,
+}
+
+/// Parameters of `litellm.chat`: messages as OpenAI's protocol has them.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct Chat {
+    /// The model, as the gateway names it.
+    pub(crate) model: String,
+    /// The messages, each with `role` and `content`.
+    #[schemars(length(min = 1, max = 1000))]
+    pub(crate) messages: Vec<Map<String, Value>>,
+    #[serde(skip)]
+    pub(crate) sampling: Sampling,
+}
+
+/// Parameters of `litellm.embed`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Embed {
+    /// The model, as the gateway names it.
+    pub(crate) model: String,
+    /// A text, or several.
+    pub(crate) input: Texts,
+    /// How many numbers a vector is to have, where the model lets one choose.
+    #[serde(default)]
+    pub(crate) dimensions: Option<u32>,
+}
+
+/// A text, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Texts {
+    /// One.
+    One(String),
+    /// Several.
+    Several(#[schemars(length(min = 1, max = 2048))] Vec<String>),
+}
+
+/// How a model is to answer.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct Sampling {
+    /// How much chance there is in the answer, from 0 to 2.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 2.0))]
+    pub(crate) temperature: Option<f64>,
+    /// Only the likeliest words that together have this probability.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) top_p: Option<f64>,
+    /// The most tokens of the answer.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub(crate) max_tokens: Option<u32>,
+    /// A number that makes equal calls answer alike, where the model has that.
+    #[serde(default)]
+    pub(crate) seed: Option<i64>,
+    /// Texts at which the answer ends.
+    #[serde(default)]
+    pub(crate) stop: Vec<String>,
+    /// The functions that the model may ask for, as OpenAI's protocol has them; what it asks for is
+    /// the output `tool_calls`.
+    #[serde(default)]
+    pub(crate) tools: Vec<Map<String, Value>>,
+    /// A JSON Schema that the answer must fit; it is then the output `json`.
+    #[serde(default)]
+    pub(crate) schema: Option<Value>,
+    /// How often an answer that does not fit the schema is asked for anew: 2 where nothing is said.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 5))]
+    pub(crate) repairs: Option<u8>,
+}
+
+impl Sampling {
+    /// How often an answer is asked for anew.
+    pub(crate) fn repairs(&self) -> u8 {
+        self.repairs.unwrap_or(REPAIRS).min(5)
+    }
+}
+
+/// What a step asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Asked {
+    /// `litellm.generate`
+    Generate(Generate),
+    /// `litellm.chat`
+    Chat(Chat),
+    /// `litellm.embed`
+    Embed(Embed),
+}
+
+impl Asked {
+    /// Reads a task's parameters.
+    pub(crate) fn parse(task: &Task) -> Result<Self, Error> {
+        let with: Value = serde_json::from_slice(&task.with).map_err(wrong)?;
+        known_keys(&task.action, &with)?;
+        let sampling: Sampling = serde_json::from_value(with.clone()).map_err(wrong)?;
+        match task.action.as_str() {
+            GENERATE => {
+                let asked: Generate = serde_json::from_value(with).map_err(wrong)?;
+                Ok(Self::Generate(Generate { sampling, ..asked }))
+            }
+            CHAT => {
+                let asked: Chat = serde_json::from_value(with).map_err(wrong)?;
+                Ok(Self::Chat(Chat { sampling, ..asked }))
+            }
+            EMBED => Ok(Self::Embed(serde_json::from_value(with).map_err(wrong)?)),
+            other => Err(Error::Parameters(format!("this pool does not serve {other}"))),
+        }
+    }
+}
+
+fn wrong(error: serde_json::Error) -> Error {
+    Error::Parameters(error.to_string())
+}
+
+/// A key that the action's schema does not name is a slip that would change what is asked.
+fn known_keys(action: &str, with: &Value) -> Result<(), Error> {
+    let schema = crate::catalogue::schema(action);
+    let known = schema.get("properties").and_then(Value::as_object);
+    let given = with.as_object().into_iter().flat_map(Map::keys);
+    match known.and_then(|known| given.into_iter().find(|key| !known.contains_key(*key))) {
+        Some(key) => Err(Error::Parameters(format!("{action} has no parameter {key:?}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,93 @@
+//! A call in the books: at the most it may cost before it is made, at what it did afterwards.
+
+use std::time::Duration;
+
+use maestro_kit::ledger::{Entry, Ledger};
+use maestro_schemas::digest::Digest;
+use maestro_schemas::report::ModelCall;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::error::Error;
+use crate::price::{Price, microusd};
+
+/// A call that is about to be made.
+pub(crate) struct Made<'a> {
+    /// The model, as the step names it.
+    pub(crate) model: String,
+    /// The prompt that it came from.
+    pub(crate) prompt: Option<Digest>,
+    /// The request.
+    pub(crate) body: &'a Value,
+    /// The most that it may cost, in millionths of a dollar.
+    pub(crate) most: u64,
+}
+
+/// A call under way. Dropped without a word, it stays at the most that it may cost.
+pub(crate) struct Spending {
+    entry: Entry,
+}
+
+impl Spending {
+    pub(crate) fn begin(ledger: &Ledger, made: Made<'_>, offline: bool) -> Self {
+        let call = ModelCall {
+            model: made.model,
+            served_by: None,
+            deployment: None,
+            prompt: made.prompt,
+            request: Digest::of_json(made.body),
+            input_tokens: 0,
+            output_tokens: 0,
+            cost_microusd: made.most,
+            settled: false,
+            remembered: false,
+            offline,
+            wall_ms: 0,
+        };
+        Self { entry: ledger.begin(call) }
+    }
+
+    /// Somebody paid for the answer before.
+    pub(crate) fn remembered(self, answer: &Answer) {
+        let call =
+            ModelCall { cost_microusd: 0, remembered: true, ..self.told(answer, Duration::ZERO) };
+        self.entry.settle(call);
+    }
+
+    /// The model answered: what the gateway reports counts, else what its prices say.
+    pub(crate) fn answered(self, answer: &Answer, price: Price, elapsed: Duration) {
+        let told = self.told(answer, elapsed);
+        let by_price = price.of(answer.input_tokens, answer.output_tokens);
+        let cost = answer.reported_cost.map(microusd).or(by_price);
+        let settled = cost.is_some() || told.offline;
+        let most = self.entry.call().cost_microusd;
+        let cost_microusd = if told.offline { 0 } else { cost.unwrap_or(most) };
+        self.entry.settle(ModelCall { cost_microusd, settled, ..told });
+    }
+
+    /// The call failed: for nothing where it was refused before a word came, in full where it may
+    /// have been carried out.
+    pub(crate) fn failed(self, error: &Error, elapsed: Duration) {
+        let refused = matches!(error, Error::Refused { .. });
+        let call = self.entry.call().clone();
+        let cost_microusd = if refused || call.offline { 0 } else { call.cost_microusd };
+        let wall_ms = millis(elapsed);
+        self.entry.settle(ModelCall { cost_microusd, settled: refused, wall_ms, ..call });
+    }
+
+    fn told(&self, answer: &Answer, elapsed: Duration) -> ModelCall {
+        ModelCall {
+            served_by: answer.served_by.clone(),
+            deployment: answer.deployment.clone(),
+            input_tokens: answer.input_tokens,
+            output_tokens: answer.output_tokens,
+            settled: true,
+            wall_ms: millis(elapsed),
+            ..self.entry.call().clone()
+        }
+    }
+}
+
+fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
