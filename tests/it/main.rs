@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod jobs;
+mod ledger;
 mod lost;
 mod runs;

@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod bench;
 pub mod completions;
 pub mod coordinator;
+pub mod cost;
 pub mod demo;
 pub mod doctor;
 pub mod init;

@@ -1,6 +1,7 @@
 //! Bodies of the HTTP API under `/v1`, one file per resource.
 
 pub mod artifacts;
+pub mod cost;
 pub mod plans;
 pub mod pools;
 pub mod problem;

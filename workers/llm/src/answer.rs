@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// The most bytes of an answer's text.
 pub(crate) const TEXT_BYTES_MAX: usize = 4 << 20;
+/// The longest name of a model or deployment, in characters.
+const NAME_CHARS_MAX: usize = 200;
 /// The most calls of functions in an answer.
 const TOOL_CALLS_MAX: u32 = 128;
 
@@ -106,6 +108,11 @@ struct Usage {
     cost: Option<f64>,
 }
 
+/// A name that somebody else gave, fit for a row: short, and without control characters.
+pub(crate) fn name(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(NAME_CHARS_MAX).collect()
+}
+
 /// An answer that is still coming.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
@@ -115,6 +122,7 @@ pub(crate) struct Gathering {
 
 impl Gathering {
     pub(crate) fn new(deployment: Option<String>, reported_cost: Option<f64>) -> Self {
+        let deployment = deployment.as_deref().map(name);
         let answer = Answer { deployment, reported_cost, ..Answer::default() };
         Self { answer, tools: BTreeMap::new() }
     }
@@ -132,7 +140,7 @@ impl Gathering {
             self.answer.reported_cost = usage.cost.or(self.answer.reported_cost);
         }
         if self.answer.served_by.is_none() {
-            self.answer.served_by = piece.model;
+            self.answer.served_by = piece.model.as_deref().map(name);
         }
         let mut added = String::new();
         if let Some(choice) = piece.choices.into_iter().next() {

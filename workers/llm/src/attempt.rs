@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::Shared;
-use crate::answer::Answer;
+use crate::answer::{Answer, name};
 use crate::call::Caller;
 use crate::error::Error;
 use crate::gateway::Endpoint;
@@ -278,8 +278,8 @@ impl Attempt<'_> {
 fn embedded(answer: &Value, headers: &reqwest::header::HeaderMap) -> Answer {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     Answer {
-        served_by: answer.get("model").and_then(Value::as_str).map(str::to_owned),
-        deployment: header("x-litellm-model-id"),
+        served_by: answer.get("model").and_then(Value::as_str).map(name),
+        deployment: header("x-litellm-model-id").as_deref().map(name),
         input_tokens: answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64).unwrap_or(0),
         reported_cost: header("x-litellm-response-cost").and_then(|cost| cost.parse().ok()),
         ..Answer::default()

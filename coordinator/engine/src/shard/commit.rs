@@ -12,7 +12,7 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::id::{CommandId, ExecutionId, RunId};
 use maestro_schemas::name::{PoolName, ProjectName};
 use maestro_schemas::outcome::{Failure, Outputs};
-use maestro_schemas::report::Usage;
+use maestro_schemas::report::{ModelCall, Usage};
 use maestro_schemas::step::{AttemptToken, RunState, StepAddress, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,6 +48,37 @@ pub struct Commit {
     pub notices: Vec<NoticeRow>,
     /// Results by key; content-addressed, the first one stays.
     pub results: Vec<ResultRow>,
+    /// Calls of models; one that is there already stays.
+    pub calls: Vec<CallRow>,
+}
+
+/// A call of a model, by whichever execution: it was paid for, whether its report counts or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRow {
+    /// Who made it.
+    pub execution: ExecutionId,
+    /// The how-manieth call of the execution, from 0.
+    pub ordinal: u32,
+    /// The run.
+    pub run: RunId,
+    /// The tenant.
+    pub project: ProjectName,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The stage's name.
+    pub stage: String,
+    /// The step's id in the plan.
+    pub node_id: String,
+    /// The step.
+    pub step: StepAddress,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// The batch that took it in.
+    pub batch: u64,
+    /// By the shard's clock.
+    pub at_ms: u64,
+    /// What was called, and what that took.
+    pub call: ModelCall,
 }
 
 /// A shard's step from one batch to the next.

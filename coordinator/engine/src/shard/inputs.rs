@@ -11,6 +11,7 @@ use maestro_schemas::step::StepAddress;
 use super::Fold;
 use super::batch::Batch;
 use super::commands::Pending;
+use super::record;
 use super::request::{Answer, Ask, AskId, Delivery, DeliveryId, Request};
 use crate::decide::lapse::Silence;
 use crate::decide::{Facts, report, set_aside};
@@ -274,6 +275,11 @@ impl Fold {
             return;
         };
         let of_its_pool = run.node(report.step.node).is_some_and(|node| node.pool == report.pool);
+        if of_its_pool && !report.calls.is_empty() {
+            let number = self.shards.get(&run.shard).map_or(0, |shard| shard.batch + 1);
+            let at = record::At { batch: number, now_ms: facts.now_ms };
+            record::calls(batch, run, &report, at);
+        }
         let events = if of_its_pool { report::decide(run, report, facts) } else { Vec::new() };
         self.decided(batch, id, events);
     }

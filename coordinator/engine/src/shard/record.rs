@@ -6,12 +6,13 @@ use maestro_schemas::action::Effect;
 use maestro_schemas::control::Cancel;
 use maestro_schemas::event::EventKind;
 use maestro_schemas::name::PoolName;
+use maestro_schemas::report::{CALLS_MAX, Report};
 use maestro_schemas::step::{RunState, StepAddress, StepState};
 
 use super::batch::{Batch, told};
 use super::commit::{
-    AttemptRow, DispatchRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow, StepRow,
-    TimerRow,
+    AttemptRow, CallRow, DispatchRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow,
+    StepRow, TimerRow,
 };
 use super::request::{Publication, Request};
 use crate::decide::cancel::survives;
@@ -79,6 +80,29 @@ pub fn before(batch: &mut Batch, run: &Run, event: &Event, at: At) {
             );
         }
     }
+}
+
+/// Records the calls of models that a report tells of, whether or not the report counts.
+pub fn calls(batch: &mut Batch, run: &Run, report: &Report, at: At) {
+    let Some(node) = run.node(report.step.node) else { return };
+    let stages = &run.plan.plan().stages;
+    let stage = usize::try_from(node.stage).ok().and_then(|index| stages.get(index));
+    batch.touched.insert(run.shard);
+    let rows = report.calls.iter().take(CALLS_MAX).zip(0..).map(|(call, ordinal)| CallRow {
+        execution: report.execution,
+        ordinal,
+        run: run.id,
+        project: run.project.clone(),
+        pipeline: run.plan.plan().name.clone(),
+        stage: stage.map(|stage| stage.name.clone()).unwrap_or_default(),
+        node_id: node.id.clone(),
+        step: report.step,
+        attempt: report.token.number,
+        batch: at.batch,
+        at_ms: at.now_ms,
+        call: call.clone(),
+    });
+    batch.commit.calls.extend(rows);
 }
 
 /// Records what only the run after the event can tell.

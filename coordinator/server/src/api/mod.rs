@@ -14,6 +14,7 @@
 
 pub mod admit;
 mod catalogue;
+mod cost;
 pub mod errors;
 mod events;
 mod extract;
@@ -76,6 +77,7 @@ pub fn routes() -> Vec<Route> {
         objects::routes(),
         pools::routes(),
         catalogue::routes(),
+        cost::routes(),
         errors::routes(),
     ]
     .into_iter()

@@ -15,6 +15,7 @@ pub mod objects;
 pub mod read_log;
 pub mod rerun;
 pub mod send_command;
+pub mod show_cost;
 pub mod show_run;
 pub mod store_plan;
 pub mod submit_run;

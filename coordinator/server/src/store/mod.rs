@@ -18,6 +18,7 @@ pub mod connect;
 pub mod coordinator;
 mod json;
 pub mod load;
+pub mod model_call;
 pub mod notice;
 mod number;
 pub mod plan;

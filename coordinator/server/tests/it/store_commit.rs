@@ -2,9 +2,11 @@
 
 use maestro_engine::shard::commit::{Commit, ShardAdvance};
 use maestro_engine::shard::request::Landing;
+use maestro_schemas::api::cost::By;
 use maestro_schemas::id::{CoordinatorId, RunId};
 use maestro_schemas::step::{RunState, StepAddress, StepState};
 use maestro_server::store;
+use maestro_server::store::model_call::{self, Filter};
 
 use crate::support::rows::*;
 
@@ -176,4 +178,23 @@ async fn the_first_result_of_a_key_stays() {
     let steps = ["main/first".to_owned(), "none".to_owned()];
     let parts = store::result::latest_parts(&mut conn, &project(), "ci", &steps).await.unwrap();
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["main/first"]);
+}
+
+#[tokio::test]
+async fn a_call_of_a_model_is_kept_once_however_often_it_is_reported() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    let calls = vec![call_row(run, STEP, 700), call_row(run, STEP, 300)];
+    let begun = Commit { calls: calls.clone(), ..begun(run) };
+    assert_eq!(fold.commit(&begun).await.unwrap(), Landing::Done);
+    assert_eq!(fold.commit(&begun).await.unwrap(), Landing::Done);
+    let again = Commit { calls: calls[..1].to_vec(), ..ended(run) };
+    assert_eq!(fold.commit(&again).await.unwrap(), Landing::Done);
+    assert_eq!(database.count("model_call").await, 2);
+    let filter =
+        Filter { by: By::Model, run: Some(run), since_ms: 0, until_ms: u64::MAX, rows_max: 10 };
+    let sums = model_call::sums(&mut database.conn().await, &project(), &filter).await.unwrap();
+    assert_eq!((sums[0].about.as_str(), sums[0].calls, sums[0].tasks), ("gpt-4o-mini", 2, 1));
+    assert_eq!(sums[0].cost_microusd, 1_000);
 }

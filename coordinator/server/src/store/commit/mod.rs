@@ -44,7 +44,8 @@ select commit_batch(
   $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40,
   $41,
   $42::json, $43::json, $44::json, $45::json, $46::json, $47::json, $48::json, $49::json,
-  $50::json, $51::json)";
+  $50::json, $51::json),
+  case when $52::json is not null then record_calls($52::json) end";
 
 /// Why a commit cannot even be sent.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,7 @@ fn arguments(commit: &Commit) -> Result<PgArguments, Unfit> {
     columns.records(records::audits(&commit.audits)?)?;
     columns.records(records::notices(&commit.notices)?)?;
     columns.records(records::results(&commit.results)?)?;
+    columns.records(records::calls(&commit.calls)?)?;
     Ok(columns.into_arguments())
 }
 

@@ -3,7 +3,8 @@
 //! Free-form values are texts of JSON within it, so that nothing reads them on the way.
 
 use maestro_engine::shard::commit::{
-    AuditRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow, RunRow, StepRow, TimerRow,
+    AuditRow, CallRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow, RunRow, StepRow,
+    TimerRow,
 };
 use maestro_schemas::id::RunId;
 use maestro_schemas::step::StepAddress;
@@ -123,6 +124,24 @@ pub(super) fn results(rows: &[ResultRow]) -> Records {
             "project": row.project, "key": row.key.to_hex(), "pipeline": row.pipeline,
             "step": row.step, "parts": text(&row.parts)?, "run": row.run.uuid(),
             "outputs": text(&row.outputs)?, "artifacts": text(&row.artifacts)?,
+        }))
+    })
+}
+
+pub(super) fn calls(rows: &[CallRow]) -> Records {
+    records(rows, |row| {
+        let call = &row.call;
+        Ok(json!({
+            "execution": row.execution.uuid(), "ordinal": row.ordinal, "run": row.run.uuid(),
+            "project": row.project, "pipeline": row.pipeline, "stage": row.stage,
+            "step": row.node_id, "node": row.step.node, "item": row.step.item,
+            "visit": row.step.visit, "attempt": row.attempt, "batch": row.batch,
+            "at_ms": row.at_ms, "model": call.model, "served_by": call.served_by,
+            "deployment": call.deployment, "prompt": call.prompt.map(|digest| digest.to_hex()),
+            "request": call.request.to_hex(), "input_tokens": call.input_tokens,
+            "output_tokens": call.output_tokens, "cost_microusd": call.cost_microusd,
+            "settled": call.settled, "remembered": call.remembered, "offline": call.offline,
+            "wall_ms": call.wall_ms,
         }))
     })
 }

@@ -10,7 +10,7 @@ use maestro_schemas::id::{CoordinatorId, ExecutionId, RunId};
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::outcome::{Failure, FailureClass, Outputs};
 use maestro_schemas::plan::Plan;
-use maestro_schemas::report::Usage;
+use maestro_schemas::report::{ModelCall, Usage};
 use maestro_schemas::step::{AttemptToken, RunState, StepAddress, StepState};
 use maestro_server::store;
 use serde_json::json;
@@ -133,6 +133,36 @@ pub fn attempt_row(run: RunId, step: StepAddress, number: u32) -> AttemptRow {
         failure: None,
         outputs: outputs(),
         artifacts: vec![artifact("log", b"all of it")],
+    }
+}
+
+pub fn call_row(run: RunId, step: StepAddress, cost_microusd: u64) -> CallRow {
+    CallRow {
+        execution: ExecutionId::generate(),
+        ordinal: 0,
+        run,
+        project: project(),
+        pipeline: "demo".to_owned(),
+        stage: "main".to_owned(),
+        node_id: "main/first".to_owned(),
+        step,
+        attempt: 1,
+        batch: 1,
+        at_ms: 2_000,
+        call: ModelCall {
+            model: "gpt-4o-mini".to_owned(),
+            served_by: None,
+            deployment: Some("eu".to_owned()),
+            prompt: Some(Digest::of(b"prompt")),
+            request: Digest::of(b"request"),
+            input_tokens: 10,
+            output_tokens: 4,
+            cost_microusd,
+            settled: true,
+            remembered: false,
+            offline: false,
+            wall_ms: 20,
+        },
     }
 }
 

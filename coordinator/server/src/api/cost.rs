@@ -1,0 +1,57 @@
+//! `/v1/projects/{project}/cost`: what calls of models cost.
+
+use axum::Json;
+use axum::extract::State;
+use maestro_schemas::api::cost::CostReport;
+
+use super::Api;
+use super::extract::{InProject, Pairs};
+use super::problem::Refusal;
+use super::role::Role;
+use super::route::{Access, Parameter, Route};
+use crate::app::show_cost::Query;
+
+const FILTERS: &[Parameter] = &[
+    Parameter {
+        place: "query",
+        name: "by",
+        summary: "What a row is about: project, model, deployment, run, pipeline, stage, step, prompt or day.",
+    },
+    Parameter { place: "query", name: "run", summary: "Only calls of this run." },
+    Parameter {
+        place: "query",
+        name: "since_ms",
+        summary: "Only calls since then, in milliseconds since 1970.",
+    },
+    Parameter { place: "query", name: "until_ms", summary: "Only calls before then." },
+    Parameter { place: "query", name: "limit", summary: "The most rows, at most 1000." },
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/v1/projects/{project}/cost",
+            Access::InProject(Role::Viewer),
+            "What calls of models took and cost, the dearest first.",
+            show,
+        )
+        .answers::<CostReport>()
+        .with(FILTERS),
+    ]
+}
+
+async fn show(
+    State(api): State<Api>,
+    InProject(asker): InProject,
+    mut pairs: Pairs,
+) -> Result<Json<CostReport>, Refusal> {
+    let query = Query {
+        by: pairs.take("by")?,
+        run: pairs.take("run")?,
+        since_ms: pairs.read("since_ms", "milliseconds since 1970")?,
+        until_ms: pairs.read("until_ms", "milliseconds since 1970")?,
+        limit: pairs.read("limit", "a whole number")?,
+    };
+    pairs.finish()?;
+    Ok(Json(api.app.show_cost(&asker.project, query).await?))
+}
