@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod collected;
 mod jobs;
 mod lost;
 mod runs;
