@@ -6,3 +6,4 @@ mod collected;
 mod jobs;
 mod lost;
 mod runs;
+mod set_aside;
