@@ -93,6 +93,12 @@ pub struct Metrics {
     pub dead_letters: Counter,
     /// Attempts that were ensured by a take-over or the sweeper.
     pub ensures: Family<ByResult, Counter>,
+    /// Collections of objects by how they ended: `done`, `failed`.
+    pub collections: Family<ByResult, Counter>,
+    /// Objects that were deleted because nobody named them.
+    pub objects_collected: Counter,
+    /// Bytes that this made free.
+    pub bytes_collected: Counter,
     /// Errors that the bus reported, slow readers and lost connections.
     pub bus_troubles: Family<ByResult, Counter>,
     /// Requests to the API.
@@ -129,6 +135,9 @@ impl Metrics {
             publishes: Family::default(),
             dead_letters: Counter::default(),
             ensures: Family::default(),
+            collections: Family::default(),
+            objects_collected: Counter::default(),
+            bytes_collected: Counter::default(),
             bus_troubles: Family::default(),
             api_requests: Family::default(),
             api_seconds: seconds(),
@@ -137,6 +146,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("maestro");
         metrics.register_durations(&mut registry);
         metrics.register_coordinator(&mut registry);
+        metrics.register_collection(&mut registry);
         metrics.register_pools(&mut registry);
         metrics.register_edges(&mut registry);
         metrics.registry = Arc::new(registry);
@@ -189,6 +199,25 @@ impl Metrics {
             self.publishes.clone(),
         );
         registry.register("ensures", "Attempts published again", self.ensures.clone());
+    }
+
+    fn register_collection(&self, registry: &mut Registry) {
+        registry.register(
+            "collections",
+            "Collections of objects by how they ended",
+            self.collections.clone(),
+        );
+        registry.register(
+            "objects_collected",
+            "Objects deleted because nobody named them",
+            self.objects_collected.clone(),
+        );
+        registry.register_with_unit(
+            "collected",
+            "Bytes made free by that",
+            Unit::Bytes,
+            self.bytes_collected.clone(),
+        );
     }
 
     fn register_pools(&self, registry: &mut Registry) {

@@ -34,6 +34,7 @@ async fn a_job_by_subject_becomes_a_run_once_and_a_bad_one_a_dead_letter() {
         cluster.bus(&Role::Api, "api"),
         &cluster.postgres.url(),
         cluster.store.clone(),
+        maestro_telemetry::metrics::Metrics::new(),
         &stop,
     )
     .await

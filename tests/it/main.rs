@@ -2,7 +2,9 @@
 
 #![cfg(test)]
 
+mod collected;
 mod jobs;
 mod ledger;
 mod lost;
 mod runs;
+mod set_aside;

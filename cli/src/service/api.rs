@@ -33,6 +33,7 @@ pub async fn open(
     bus: ConnectOptions,
     database_url: &str,
     objects: ArtifactStore,
+    metrics: Metrics,
     stop: &CancellationToken,
 ) -> Result<Api, Error> {
     let unreachable = |source| Error::service("reach the bus for the API", source);
@@ -47,7 +48,7 @@ pub async fn open(
             tracing::error!(%error, "jobs by subject cannot be read");
         }
     });
-    Ok(Api::new(app, Metrics::new()))
+    Ok(Api::new(app, metrics))
 }
 
 /// Waits, for a while, until a coordinator has a shard: what workers say before is heard by nobody,

@@ -7,6 +7,7 @@ use maestro_server::api::serve;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_streams::topology::Topology;
 use maestro_streams::topology::permission::Role;
+use maestro_telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +38,8 @@ pub struct Settings {
 
 /// Works until `stop`, or until a part of it cannot go on: half a coordinator would look whole.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
-    let config = config(&settings)?;
+    let metrics = Metrics::new();
+    let config = config(&settings, metrics.clone())?;
     let halt = stop.child_token();
     let mut folding = coordinator::start(config, halt.clone())
         .map_err(|source| Error::service("start the coordinator", source))?;
@@ -47,7 +49,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         folded.map_err(|source| Error::service("go on as coordinator", source))
     };
     let serving = async {
-        let served = serve_api(&settings, halt.clone()).await;
+        let served = serve_api(&settings, metrics, halt.clone()).await;
         halt.cancel();
         served
     };
@@ -55,7 +57,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
     folded.and(served)
 }
 
-fn config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
+fn config(settings: &Settings, metrics: Metrics) -> Result<CoordinatorConfig, Error> {
     Ok(CoordinatorConfig {
         name: settings.reach.name(),
         bus: settings.reach.bus(&Role::Coordinator),
@@ -66,11 +68,16 @@ fn config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
             replicas: settings.replicas,
             ..Topology::default()
         },
+        metrics,
     })
 }
 
 /// Serves the API where an address is given; waits for the end where none is.
-async fn serve_api(settings: &Settings, stop: CancellationToken) -> Result<(), Error> {
+async fn serve_api(
+    settings: &Settings,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     let Some(address) = settings.listen else {
         stop.cancelled().await;
         return Ok(());
@@ -81,7 +88,8 @@ async fn serve_api(settings: &Settings, stop: CancellationToken) -> Result<(), E
         api::admit_admin(&settings.database, "admin", &secret).await?;
     }
     let reach = &settings.reach;
-    let api = api::open(reach.api_bus(), &settings.database, reach.store()?, &stop).await?;
+    let api =
+        api::open(reach.api_bus(), &settings.database, reach.store()?, metrics, &stop).await?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| Error::System { action: "listen for the API", source })?;

@@ -15,6 +15,7 @@ use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::Topology;
 use maestro_streams::topology::permission::Role;
+use maestro_telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -56,7 +57,8 @@ impl Roles {
         api::admit_admin(&stack.postgres.url(), NAME, &token).await?;
         let stop = CancellationToken::new();
         let mut serving = JoinSet::new();
-        let mut folding = coordinate(stack, store.clone(), stop.clone())?;
+        let metrics = Metrics::new();
+        let mut folding = coordinate(stack, store.clone(), metrics.clone(), stop.clone())?;
         serving.spawn(async move {
             let folded = folding.ended().await;
             folded.map_err(|source| Error::service("go on as coordinator", source))
@@ -67,8 +69,8 @@ impl Roles {
         let address = listener
             .local_addr()
             .map_err(|source| Error::System { action: "listen on loopback", source })?;
-        let api =
-            api::open(bus(stack, &Role::Api), &stack.postgres.url(), store.clone(), &stop).await?;
+        let to_bus = bus(stack, &Role::Api);
+        let api = api::open(to_bus, &stack.postgres.url(), store.clone(), metrics, &stop).await?;
         let serve = serve::serve(listener, api, stop.clone());
         serving.spawn(async {
             serve.await;
@@ -121,6 +123,7 @@ fn bus(stack: &Stack, role: &Role) -> ConnectOptions {
 fn coordinate(
     stack: &Stack,
     store: ArtifactStore,
+    metrics: Metrics,
     stop: CancellationToken,
 ) -> Result<coordinator::Running, Error> {
     let config = CoordinatorConfig {
@@ -129,6 +132,7 @@ fn coordinate(
         database_url: stack.postgres.url(),
         store,
         topology: Topology::default(),
+        metrics,
     };
     coordinator::start(config, stop)
         .map_err(|source| Error::service("start the coordinator", source))

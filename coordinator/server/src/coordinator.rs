@@ -8,10 +8,12 @@ use maestro_streams::connect::{self, ConnectOptions, Connection};
 use maestro_streams::ensure;
 use maestro_streams::publish::Publisher;
 use maestro_streams::topology::Topology;
+use maestro_telemetry::metrics::Metrics;
 use sqlx::Connection as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::collector::{self, Collector};
 use crate::background::notices;
 use crate::fold::{self, Shell};
 use crate::store;
@@ -21,6 +23,9 @@ const POOL_MAX: u32 = 5;
 
 /// How long a database that is just starting is waited for.
 const DATABASE_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long the page of objects that is being collected may take to its end, when told to stop.
+const COLLECTOR_STOP_MAX: Duration = Duration::from_secs(5);
 
 /// What a coordinator needs.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct CoordinatorConfig {
     pub store: ArtifactStore,
     /// How the streams are laid out.
     pub topology: Topology,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Why a coordinator cannot start or go on.
@@ -104,6 +111,8 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     let pool = store::connect::pool(database.clone(), POOL_MAX);
     let publisher = Publisher::open(&voice).await?;
     let telling = tokio::spawn(notices::run(pool.clone(), publisher, stop.clone()));
+    let collector = Collector::new(database.clone(), config.store.clone(), stop.clone());
+    let collecting = collect(collector, config.metrics)?;
     let shell = Shell {
         name: config.name,
         incarnation: CoordinatorId::generate(),
@@ -118,7 +127,23 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     telling.abort();
     bus.close().await;
     voice.close().await;
+    let _ = tokio::time::timeout(COLLECTOR_STOP_MAX, collecting).await;
     Ok(ended?)
+}
+
+/// Starts the collector on a thread of its own; the answer comes with its end.
+fn collect(collector: Collector, metrics: Metrics) -> Result<oneshot::Receiver<()>, Error> {
+    let (say, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Thread)?;
+    let work = move || {
+        runtime.block_on(collector::run(collector, metrics));
+        let _ = say.send(());
+    };
+    std::thread::Builder::new().name("collector".into()).spawn(work).map_err(Error::Thread)?;
+    Ok(ended)
 }
 
 /// Brings the tables to this build's form and lays the shards out, once the database answers.

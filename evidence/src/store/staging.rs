@@ -20,7 +20,7 @@ pub(super) fn staged_location() -> Location {
 
 impl ArtifactStore {
     /// Removes what interrupted writes left before `before`; returns how many.
-    pub(crate) async fn remove_unfinished(&self, before: SystemTime) -> Result<u64, Error> {
+    pub async fn remove_unfinished(&self, before: SystemTime) -> Result<u64, Error> {
         let mut removed = 0;
         let mut staged = self.objects.list(Some(&Location::from(STAGING)));
         let failed = |source| Error::storage("removing unfinished objects", source);

@@ -11,6 +11,7 @@ use maestro_evidence::store::ArtifactStore;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::{self, Role, Topology};
+use maestro_telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -99,6 +100,7 @@ impl Cluster {
             database_url: self.postgres.url(),
             store: self.store.clone(),
             topology: self.topology.clone(),
+            metrics: Metrics::new(),
         };
         let stop = CancellationToken::new();
         let thread = coordinator::start(config, stop.clone()).expect("a thread");

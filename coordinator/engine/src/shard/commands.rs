@@ -130,7 +130,8 @@ impl Fold {
             Answer::Result(_)
             | Answer::ItemResults(_)
             | Answer::ItemOutputs(_)
-            | Answer::Unavailable => {}
+            | Answer::Unavailable
+            | Answer::Unreadable(_) => {}
         }
         self.go_on(batch, line);
     }

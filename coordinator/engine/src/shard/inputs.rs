@@ -301,6 +301,17 @@ impl Fold {
             self.asked.insert(id, asked);
             return;
         }
+        if let Answer::Unreadable(reason) = answer {
+            return match asked.about {
+                // Nobody answers so where there is no run yet; whatever it was is asked anew.
+                About::Command(shard, run) => {
+                    self.answer_command(batch, (shard, run), Answer::Unavailable)
+                }
+                About::Node(run, _) | About::Items(run, _) | About::Source(run, ..) => {
+                    self.quarantine(batch, run, reason)
+                }
+            };
+        }
         match asked.about {
             About::Command(shard, run) => self.answer_command(batch, (shard, run), answer),
             About::Node(run, node) => self.answer_node(batch, run, node, answer),

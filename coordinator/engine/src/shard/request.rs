@@ -192,6 +192,9 @@ pub enum Answer {
     ItemOutputs(Vec<(Outputs, Vec<Artifact>)>),
     /// It could not be found out now; it is asked again.
     Unavailable,
+    /// What the rows of the run that asks say of it cannot be read, now or later, and why: the run
+    /// is set aside. What other rows say counts as not there instead.
+    Unreadable(String),
 }
 
 /// The result of a step by its key.

@@ -1,11 +1,15 @@
 //! Bytes by digest, for those whose project has a claim on them: somebody of it uploaded them, or a
 //! step of its runs made them.
+//!
+//! What was uploaded is kept for a while, and from when a plan names it for as long as the plan is.
+//! To whom it is said here that an object is there, it stays there for at least half of [`KEPT`]:
+//! its row is made young first, and then it is looked for (see [`project_object`]).
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures::Stream;
-use maestro_evidence::store::Reader;
+use maestro_evidence::store::{KEPT, Reader};
 use maestro_schemas::artifact::{Tree, TreeEntryKind};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::name::ProjectName;
@@ -32,6 +36,7 @@ impl App {
                 format!("found {}, at most {ASKED_MAX} are asked about at once", digests.len());
             return Err(Error::invalid("digests", message));
         }
+        project_object::renew(&self.pool, project, &digests, KEPT / 2).await?;
         let held = project_object::held(&self.pool, project, &digests).await?;
         let lost: BTreeSet<Digest> = self.objects.missing(&held).await?.into_iter().collect();
         let there: BTreeSet<Digest> =
@@ -50,7 +55,14 @@ impl App {
         if stored.digest != named {
             return Err(Error::Mismatch { found: stored.digest, named });
         }
-        Ok(project_object::hold(&self.pool, project, &[(named, stored.size)]).await?)
+        project_object::hold(&self.pool, project, &[(named, stored.size)]).await?;
+        match self.objects.exists(named).await? {
+            true => Ok(()),
+            // It was there, too old to be kept, and was deleted while nobody held it.
+            false => {
+                Err(Error::Unavailable("the object was collected while it came; send it again"))
+            }
+        }
     }
 
     /// Opens an object that the project has a claim on. Who reads a directory that a step of its

@@ -1,3 +1,4 @@
 //! Reconcilers: each takes no input, looks at the rows, and does what is missing.
 
+pub mod collector;
 pub mod notices;

@@ -12,7 +12,7 @@ use maestro_schemas::name::ProjectName;
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::store::{self, audit, load, plan, result, run_state};
+use crate::store::{self, audit, load, plan, result, run_state, set_aside};
 
 /// How many questions are looked into at once.
 const AT_ONCE_MAX: usize = 4;
@@ -63,6 +63,17 @@ fn readable<T>(found: Result<Option<T>, store::Error>) -> Result<Option<T>, stor
     }
 }
 
+/// What the asking run's own rows say of it: where that cannot be read the run cannot go on.
+fn own(found: Result<Answer, store::Error>) -> Result<Answer, store::Error> {
+    match found {
+        Err(error @ store::Error::Unreadable { .. }) => {
+            tracing::error!(%error, "a run's rows cannot be read; it is set aside");
+            Ok(Answer::Unreadable(set_aside::cause(&error.to_string())))
+        }
+        found => found,
+    }
+}
+
 impl State {
     async fn find_out(&self, ask: Ask) -> Result<Answer, store::Error> {
         match ask {
@@ -89,7 +100,7 @@ impl State {
             }
             Ask::ItemOutputs { run, node } => {
                 let mut conn = self.connection().await?;
-                load::item_outputs(&mut conn, run, node).await.map(Answer::ItemOutputs)
+                own(load::item_outputs(&mut conn, run, node).await.map(Answer::ItemOutputs))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Connections: one of the fold's own, and a small pool for everybody else.
+//! Connections: one of the fold's own, one of the collector's, and a small pool for everybody else.
 //!
 //! The fold's is no pool's, because a pool asks a connection whether it lives before it lends it,
 //! which is a round trip for each commit. Its planner is pinned to what fits arrays against keyed
@@ -43,6 +43,37 @@ pub fn pool(options: PgConnectOptions, connections_max: u32) -> PgPool {
         .connect_lazy_with(options.application_name("maestro-api").options(settings))
 }
 
+/// The advisory lock of whoever collects objects, for as long as its connection lives.
+const COLLECTING: i64 = 0x6d61_6573_7472_6f01;
+
+/// The longest that a statement of the collector may take: it reads whole tables in pages.
+const COLLECTING_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How long the collector waits for those who hold objects just now.
+const COLLECTING_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A connection that may collect objects until it is closed; none where another one may.
+///
+/// Its planner goes along the tables' keys: a page that is read by sorting a whole table costs the
+/// table each time.
+pub async fn collecting(options: &PgConnectOptions) -> Result<Option<PgConnection>, Error> {
+    let settings = [
+        ("jit", "off".to_owned()),
+        ("enable_seqscan", "off".to_owned()),
+        ("enable_sort", "off".to_owned()),
+        ("statement_timeout", COLLECTING_TIME_MAX.as_millis().to_string()),
+        ("lock_timeout", COLLECTING_WAIT_MAX.as_millis().to_string()),
+    ];
+    let options = options.clone().application_name("maestro-collector").options(settings);
+    let mut conn = open(&options).await?;
+    let is_ours: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+        .bind(COLLECTING)
+        .fetch_one(&mut conn)
+        .await
+        .map_err(Error::doing("ask who collects objects"))?;
+    Ok(is_ours.then_some(conn))
+}
+
 /// The fold's own connection, which comes back by itself.
 #[derive(Debug)]
 pub struct FoldConnection {
@@ -70,7 +101,7 @@ impl FoldConnection {
     pub async fn conn(&mut self) -> Result<&mut PgConnection, Error> {
         let conn = match self.conn.take() {
             Some(conn) => conn,
-            None => self.open().await?,
+            None => open(&self.options).await?,
         };
         Ok(self.conn.insert(conn))
     }
@@ -99,11 +130,11 @@ impl FoldConnection {
         }
         landing
     }
+}
 
-    async fn open(&self) -> Result<PgConnection, Error> {
-        tokio::time::timeout(CONNECT_TIME_MAX, PgConnection::connect_with(&self.options))
-            .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(Error::doing("connect"))
-    }
+async fn open(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    tokio::time::timeout(CONNECT_TIME_MAX, PgConnection::connect_with(options))
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .map_err(Error::doing("connect"))
 }

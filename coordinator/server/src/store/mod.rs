@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the fold | [`connect::FoldConnection`], [`shard`], [`load`], [`set_aside`] |
 //! | the api and intake | [`plan`], [`submission`], [`run`], [`step`], [`attempt`], [`audit`], … over a pool |
-//! | background | [`notice`], [`coordinator`], [`result`] |
+//! | background | [`notice`], [`coordinator`], [`named`], [`project_object`] |
 //!
 //! Run state is changed by [`commit::commit`], and where that is not possible by
 //! [`set_aside::set_aside`]; by nothing else here. Values that people or
@@ -19,6 +19,7 @@ pub mod coordinator;
 mod json;
 pub mod load;
 pub mod model_call;
+pub mod named;
 pub mod notice;
 mod number;
 pub mod plan;

@@ -35,7 +35,7 @@ pub async fn set_aside(
 ) -> Result<SetAside, Error> {
     let batch = acquired.batch + 1;
     let at_ms = now_ms.max(acquired.clock_ms);
-    let causes: Vec<String> = runs.iter().map(cause).collect();
+    let causes: Vec<String> = runs.iter().map(|run| cause(&run.reason)).collect();
     let event = |(run, cause): (&Unreadable, &String)| {
         let kind = EventKind::Run { state: RunState::Quarantined, cause: Some(cause.clone()) };
         Event { run: run.run, batch, at_ms, kind }
@@ -60,9 +60,9 @@ pub async fn set_aside(
     Ok(SetAside { batch, events, pools: pools.into_iter().filter_map(pool).collect() })
 }
 
-/// One line that a row can hold.
-fn cause(run: &Unreadable) -> String {
+/// Why a run is set aside, as one line that a row can hold.
+pub fn cause(reason: &str) -> String {
     let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    let reason = run.reason.chars().take(CAUSE_CHARS_MAX).map(plain).collect::<String>();
+    let reason = reason.chars().take(CAUSE_CHARS_MAX).map(plain).collect::<String>();
     format!("its rows cannot be read: {reason}")
 }

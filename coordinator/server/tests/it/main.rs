@@ -15,6 +15,7 @@ mod api_logs;
 mod api_objects;
 mod api_runs;
 mod api_steps;
+mod collector;
 mod store_commit;
 mod store_load;
 mod store_records;

@@ -177,14 +177,28 @@ async fn complete(conn: &mut PgConnection, rows: Vec<RunRecord>) -> Result<Loade
     each(conn, FANOUTS, &ids, |row: FanoutRecord| assembly.fanout(row)).await?;
     each(conn, SPENT, &ids, |row: SpentRecord| assembly.spent(row)).await?;
     let mut loaded = assembly.finish();
-    for run in &mut loaded.runs {
-        for source in run.sources() {
-            let made = item_outputs(conn, run.row.id, source).await?;
-            let outputs = made.into_iter().map(|(outputs, _)| outputs).collect();
-            run.item_outputs.insert(source, outputs);
+    for mut run in std::mem::take(&mut loaded.runs) {
+        match read_sources(conn, &mut run).await {
+            Ok(()) => loaded.runs.push(run),
+            // It must not keep the others of its shard from being loaded.
+            Err(error @ Error::Unreadable { .. }) => loaded.unreadable.push(Unreadable {
+                run: run.row.id,
+                project: run.row.project.to_string(),
+                reason: error.to_string(),
+            }),
+            Err(error) => return Err(error),
         }
     }
     Ok(loaded)
+}
+
+async fn read_sources(conn: &mut PgConnection, run: &mut LoadedRun) -> Result<(), Error> {
+    for source in run.sources() {
+        let made = item_outputs(conn, run.row.id, source).await?;
+        let outputs = made.into_iter().map(|(outputs, _)| outputs).collect();
+        run.item_outputs.insert(source, outputs);
+    }
+    Ok(())
 }
 
 /// Reads the rows of a statement one by one: a fan-out has a million of them.

@@ -55,6 +55,7 @@ impl Stack {
             database_url: database.url.clone(),
             store: ArtifactStore::local(directory.path()).unwrap(),
             topology: Topology::default(),
+            metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
         let stack = Self::over(database, nats, directory, stop).await;
