@@ -1,0 +1,88 @@
+//! Numbers that name a person, an account or a thing of theirs: how each is built, how it is usually
+//! written, and the words that stand beside it. A row of data for each; [`super::number`] looks for
+//! them.
+//!
+//! A number whose check says much stands alone ([`Alone`]). One that a random number passes too easily
+//! needs a usual grouping (`shapes`) or a word beside it (`words`).
+
+mod africa_oceania;
+mod americas;
+mod asia;
+mod contact;
+mod east;
+mod north;
+mod west;
+mod world;
+
+/// Whether an identifier is believed without separators and without a word beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// It is not: too many other numbers pass.
+    Never,
+    /// It is where its letters are capitals.
+    Capitals,
+    /// It is.
+    Always,
+}
+
+/// A kind of identifier.
+#[derive(Debug)]
+pub(super) struct Spec {
+    /// Its name in hits.
+    pub kind: &'static str,
+    /// Its least and most length without separators.
+    pub length: (usize, usize),
+    /// Whether it is digits alone.
+    pub numeric: bool,
+    /// Whether the compact form, in capitals, is one.
+    pub check: fn(&[u8]) -> bool,
+    /// Whether the compact form is believed.
+    pub alone: Alone,
+    /// Groupings that are believed, as `3-2-4`; the same groups with one other separator throughout
+    /// are too.
+    pub shapes: &'static [&'static str],
+    /// Words, in small ASCII letters without spaces; of up to four letters they must stand apart.
+    pub words: &'static [&'static str],
+}
+
+/// Words that stand beside any of them.
+pub(super) const WORDS: [&str; 22] = [
+    "nationalid",
+    "nationalidentif",
+    "nationalnumber",
+    "identitynumber",
+    "identitycard",
+    "idnumber",
+    "identificationnumber",
+    "identityno",
+    "personalid",
+    "personalnumber",
+    "personalcode",
+    "citizenid",
+    "residentid",
+    "governmentid",
+    "taxid",
+    "taxnumber",
+    "taxpayer",
+    "fiscalcode",
+    "socialsecurity",
+    "socialinsurance",
+    "healthinsurance",
+    "insurancenumber",
+];
+
+/// All kinds.
+pub(super) fn all() -> impl Iterator<Item = &'static Spec> {
+    [
+        world::SPECS,
+        contact::SPECS,
+        west::SPECS,
+        north::SPECS,
+        east::SPECS,
+        americas::SPECS,
+        asia::SPECS,
+        africa_oceania::SPECS,
+    ]
+    .into_iter()
+    .flatten()
+}
