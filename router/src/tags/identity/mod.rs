@@ -86,3 +86,40 @@ pub(super) fn all() -> impl Iterator<Item = &'static Spec> {
     .into_iter()
     .flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_examples_pass_and_no_other_check_digit_does() {
+        for (kind, example) in [
+            ("sg_nric", "S1234567D"),
+            ("hk_hkid", "A1234563"),
+            ("tw_national_id", "A123456789"),
+            ("vin", "1M8GDM9AXKP042788"),
+            ("rs_jmbg", "0101006500006"),
+            ("us_dea", "AB1234563"),
+            ("mx_clabe", "032180000118359719"),
+            ("de_rentenversicherung", "65170839J003"),
+            ("de_personalausweis", "T220001293"),
+            ("ru_snils", "11223344595"),
+            ("gb_nino", "AB123456C"),
+            ("us_mbi", "1EG4TE5MK73"),
+        ] {
+            let passes = |text: &str| {
+                let fits = |spec: &&Spec| {
+                    spec.kind == kind && (spec.length.0..=spec.length.1).contains(&text.len())
+                };
+                all().filter(fits).any(|spec| (spec.check)(text.as_bytes()))
+            };
+            assert!(passes(example), "{kind}");
+            if !matches!(kind, "vin" | "gb_nino" | "us_mbi") {
+                let (body, last) = example.split_at(example.len() - 1);
+                let other = if last == "3" { "4" } else { "3" };
+                assert!(!passes(&format!("{body}{other}")), "{kind}");
+            }
+        }
+        assert!(!(all().find(|spec| spec.kind == "vin").unwrap().check)(b"1M8GDM9A1KP042788"));
+    }
+}
