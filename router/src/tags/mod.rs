@@ -13,7 +13,7 @@
 //! | [`export`] | terms and codes of export control |
 //!
 //! What must stay true: pure, and linear in the text, because every look around a place has a limit
-//! (`time_grows_with_the_text_and_no_faster` of tests/tags.rs). What was not looked at is tagged
+//! (`time_grows_with_the_text_and_no_faster` of tests/tags). What was not looked at is tagged
 //! [`Tag::Unscanned`], so that a policy can refuse it.
 
 mod address;

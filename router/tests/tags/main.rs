@@ -287,10 +287,12 @@ fn sources(directory: &Path, texts: &mut Vec<String>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // What this crate's tests hold is there to be found.
+        // What tells of tags holds what is tagged.
         let skipped = name.starts_with('.')
             || ["target", "node_modules", "tests"].contains(&name.as_str())
-            || path.ends_with("router/src/tags");
+            || path.ends_with("router/src/tags")
+            || path.ends_with("route/tags.rs")
+            || name == "content-tags.md";
         if skipped {
             continue;
         }

@@ -43,6 +43,16 @@ pub(super) const SPECS: &[Spec] = &[
         words: &["rrn", "주민등록번호", "residentregistration", "jumin"],
     },
     Spec {
+        kind: "kr_rrn",
+        length: (13, 13),
+        numeric: true,
+        // Since October 2020 the last digits are random.
+        check: |text| day_of_year(number(text, 2, 2), number(text, 4, 2)),
+        alone: Alone::Never,
+        shapes: &[],
+        words: &["rrn", "주민등록번호", "residentregistration", "jumin"],
+    },
+    Spec {
         kind: "jp_my_number",
         length: (12, 12),
         numeric: true,

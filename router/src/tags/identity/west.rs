@@ -144,7 +144,7 @@ pub(super) const SPECS: &[Spec] = &[
         numeric: false,
         check: nir,
         alone: Alone::Always,
-        shapes: &["1-2-2-2-3-3-2", "13-2", "1-2-2-2-3-3-1-1", "1-2-2-5-3-2"],
+        shapes: &["1 2 2 2 3 3 2", "13 2", "1 2 2 2 3 3 1 1", "1 2 2 5 3 2"],
         words: &[
             "nir",
             "insee",
