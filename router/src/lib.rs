@@ -1,5 +1,5 @@
 //! The routing decision: which of two models a question goes to, so that it costs less at a score
-//! that is as good. `maestro route simulate` calls it.
+//! that is as good. `maestro route` calls it.
 //!
 //! | what the shell does | what this crate does |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | gives goals and a seed | [`choice`]: the policy's setting, by cross-validation on the training rows |
 //! | prints the report | [`replay`]: what policies cost and score on rows that were not learnt from |
 //! | | [`bound`], [`shuffle`]: intervals and seeded order |
+//! | gives a text and the configuration's terms | [`tags`]: what of it must not go everywhere |
 //!
 //! What must stay true: pure. No I/O, clock or randomness; the seed is an argument, and the same
 //! arguments give the same report (`tests/replay.rs`).
@@ -22,3 +23,4 @@ pub mod policy;
 pub mod price;
 pub mod replay;
 pub mod shuffle;
+pub mod tags;
