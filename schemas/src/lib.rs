@@ -6,6 +6,7 @@
 //! | [`pipeline`], [`plan`] | the author's definition; the same compiled to a graph |
 //! | [`task`], [`report`], [`outcome`], [`heartbeat`], [`control`] | what coordinators and workers tell each other |
 //! | [`command`], [`event`] | what people ask of a run; what happened to it |
+//! | [`route`] | what is asked of the router and what it answers |
 //! | [`action`], [`artifact`] | the catalogue of what can be run; bytes by digest |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
@@ -28,6 +29,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod plan;
 pub mod report;
+pub mod route;
 pub mod step;
 pub mod submit;
 pub mod task;
