@@ -3,9 +3,11 @@
 //!
 //! | what the shell does | what this crate does |
 //! |---|---|
+//! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
 //! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //!
-//! What must stay true: pure. No I/O, clock or randomness; a seed is an argument, and the same
+//! What must stay true: pure. No I/O, clock or randomness; times and seeds are arguments, and the same
 //! arguments give the same answer. (tidy)
 
+pub mod breaker;
 pub mod simulate;

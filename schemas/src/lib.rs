@@ -6,7 +6,7 @@
 //! | [`pipeline`], [`plan`] | the author's definition; the same compiled to a graph |
 //! | [`task`], [`report`], [`outcome`], [`heartbeat`], [`control`] | what coordinators and workers tell each other |
 //! | [`command`], [`event`] | what people ask of a run; what happened to it |
-//! | [`route`] | what is asked of the router and what it answers |
+//! | [`route`], [`call`] | what is asked of the router and what it answers; what became of a call |
 //! | [`action`], [`artifact`] | the catalogue of what can be run; bytes by digest |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
@@ -16,6 +16,7 @@
 pub mod action;
 pub mod api;
 pub mod artifact;
+pub mod call;
 pub mod codec;
 pub mod command;
 mod compact;
