@@ -3,6 +3,8 @@
 //!
 //! | what the shell does | what this crate does |
 //! |---|---|
+//! | reads `deploy/router/litellm.yaml` | [`config`]: makes a configuration of it, or says what is wrong and where |
+//! | hands on the header of objectives | [`objective`]: weights and bounds |
 //! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
 //! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //!
@@ -10,4 +12,6 @@
 //! arguments give the same answer. (tidy)
 
 pub mod breaker;
+pub mod config;
+pub mod objective;
 pub mod simulate;
