@@ -5,6 +5,7 @@
 //! |---|---|
 //! | reads `deploy/router/litellm.yaml` | [`config`]: makes a configuration of it, or says what is wrong and where |
 //! | hands on the header of objectives | [`objective`]: weights and bounds |
+//! | hands on what became of calls | [`forecast`]: how fast the next answer will be |
 //! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
 //! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //!
@@ -13,5 +14,6 @@
 
 pub mod breaker;
 pub mod config;
+pub mod forecast;
 pub mod objective;
 pub mod simulate;
