@@ -90,7 +90,12 @@ impl Forecast {
         let value = level + at(share);
         let below = (at(share) - at(share - off)).hypot(level_off);
         let above = (at(share + off) - at(share)).hypot(level_off);
-        Some(Interval { value: value.exp(), lo: (value - below).exp(), hi: (value + above).exp() })
+        // Whole milliseconds: latencies are told in them, and one that is met is not missed.
+        Some(Interval {
+            value: value.exp().ceil(),
+            lo: (value - below).exp().floor(),
+            hi: (value + above).exp().ceil(),
+        })
     }
 
     /// Learns how long an answer took. Calls that failed say nothing here.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | reads `deploy/router/litellm.yaml` | [`config`]: makes a configuration of it, or says what is wrong and where |
 //! | hands on the header of objectives | [`objective`]: weights and bounds |
-//! | hands on what became of calls | [`forecast`]: how fast the next answer will be |
+//! | hands on what became of calls | [`statistics`]: what is known of each deployment ([`sketch`], [`forecast`]) |
 //! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
 //! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //!
@@ -16,4 +16,7 @@ pub mod breaker;
 pub mod config;
 pub mod forecast;
 pub mod objective;
+pub mod round;
 pub mod simulate;
+pub mod sketch;
+pub mod statistics;
