@@ -5,8 +5,9 @@
 //! |---|---|
 //! | reads `deploy/router/litellm.yaml` | [`config`]: makes a configuration of it, or says what is wrong and where |
 //! | hands on the header of objectives | [`objective`]: weights and bounds |
-//! | hands on what became of calls | [`statistics`]: what is known of each deployment ([`sketch`], [`forecast`]) |
+//! | hands on what became of calls | [`live`]: what is known of each deployment ([`statistics`], [`sketch`], [`forecast`]) |
 //! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
+//! | asks the policies, and gives the answer an id | [`decide`]: the decision, and what was excluded by which rule |
 //! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //!
 //! What must stay true: pure. No I/O, clock or randomness; times and seeds are arguments, and the same
@@ -14,7 +15,9 @@
 
 pub mod breaker;
 pub mod config;
+pub mod decide;
 pub mod forecast;
+pub mod live;
 pub mod objective;
 pub mod round;
 pub mod simulate;
