@@ -8,6 +8,7 @@
 //! | hands on what became of calls | [`live`]: what is known of each deployment ([`statistics`], [`sketch`], [`forecast`]) |
 //! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
 //! | asks the policies, and gives the answer an id | [`decide`]: the decision, and what was excluded by which rule |
+//! | starts a gateway | [`render`]: LiteLLM's own configuration, made from ours |
 //! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //!
 //! What must stay true: pure. No I/O, clock or randomness; times and seeds are arguments, and the same
@@ -19,6 +20,7 @@ pub mod decide;
 pub mod forecast;
 pub mod live;
 pub mod objective;
+pub mod render;
 pub mod round;
 pub mod simulate;
 pub mod sketch;
