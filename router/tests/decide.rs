@@ -313,6 +313,22 @@ fn candidate() -> impl Strategy<Value = Candidate> {
     )
 }
 
+fn ids() -> impl Iterator<Item = String> {
+    config().deployments.into_iter().map(|one| one.id)
+}
+
+/// None, or one that allows some, denies others and is silent on the rest.
+fn policy() -> impl Strategy<Value = Policy> {
+    let verdict = proptest::option::weighted(0.9, proptest::bool::weighted(0.8));
+    proptest::option::of(proptest::collection::vec(verdict, 5)).prop_map(|told| {
+        let Some(told) = told else { return Policy::Off };
+        let verdicts = ids().zip(told).filter_map(|(id, allowed)| {
+            Some((id, Verdict { allowed: allowed?, reasons: Vec::new() }))
+        });
+        Policy::Asked { bundle: Digest::of(b"bundle"), verdicts: verdicts.collect() }
+    })
+}
+
 fn situation() -> impl Strategy<Value = (Facts, RouteRequest, Objectives)> {
     let model = proptest::option::of(proptest::sample::select(vec![
         "strong", "weak", "own", "far", "chat", "strong-2",
@@ -328,9 +344,11 @@ fn situation() -> impl Strategy<Value = (Facts, RouteRequest, Objectives)> {
     ]);
     let mode = proptest::sample::select(vec![Mode::Shadow, Mode::Advise, Mode::Act]);
     let each = proptest::collection::vec(candidate(), 5);
-    (model, tags, places, wants, mode, each).prop_map(|(model, tags, places, wants, mode, each)| {
-        let ids = config().deployments.into_iter().map(|one| one.id);
-        let facts = Facts { candidates: ids.zip(each).collect(), ..facts(mode) };
+    let told = (mode, policy(), each);
+    (model, tags, places, wants, told).prop_map(|(model, tags, places, wants, told)| {
+        let (mode, policy, each) = told;
+        let candidates = ids().zip(each).collect();
+        let facts = Facts { candidates, policy, ..facts(mode) };
         let text = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
         let request = RouteRequest {
             model: model.map(str::to_owned),
@@ -363,11 +381,14 @@ proptest! {
     }
 
     #[test]
-    fn in_no_mode_goes_anything_where_tags_or_places_forbid_it((facts, request, wants) in situation()) {
+    fn in_no_mode_goes_anything_where_policies_tags_or_places_forbid_it((facts, request, wants) in situation()) {
         let config = config();
         if let Ok(choice) = choose(&config, &facts, &request, &wants) {
             for id in choice.fallbacks.iter().chain([&choice.deployment]) {
                 let deployment = config.deployment(id).unwrap();
+                if let Policy::Asked { verdicts, .. } = &facts.policy {
+                    prop_assert!(verdicts.get(id).is_some_and(|verdict| verdict.allowed));
+                }
                 for tag in &request.tags {
                     let only = config.content_tags.get(tag);
                     prop_assert!(only.is_none_or(|only| only.contains(&deployment.model)));
