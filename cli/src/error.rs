@@ -32,7 +32,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The place, and what is wrong there.
-        malformed: maestro_router::outcome::Malformed,
+        malformed: maestro_router::simulate::outcome::Malformed,
     },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]

@@ -1,26 +1,29 @@
-//! The routing decision: which of two models a question goes to, so that it costs less at a score
-//! that is as good. `maestro route` calls it.
+//! The routing decision: which model a question goes to, so that it costs less at a score that is as
+//! good.
 //!
 //! | what the shell does | what this crate does |
 //! |---|---|
-//! | reads files of outcomes | [`outcome`]: makes rows of their text, or says which place is wrong |
-//! | takes prices from the command line | [`price`]: what a question costs with either model |
-//! | | [`belief`]: what a topic is likely to lose with the weak model, learnt from outcomes |
-//! | | [`policy`]: the decision for one question |
-//! | gives goals and a seed | [`choice`]: the policy's setting, by cross-validation on the training rows |
-//! | prints the report | [`replay`]: what policies cost and score on rows that were not learnt from |
-//! | | [`bound`], [`shuffle`]: intervals and seeded order |
+//! | reads `deploy/router/litellm.yaml` | [`config`]: makes a configuration of it, or says what is wrong and where |
+//! | hands on the header of objectives | [`objective`]: weights and bounds |
+//! | hands on what became of calls | [`live`]: what is known of each deployment ([`statistics`], [`sketch`], [`forecast`]) |
+//! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
+//! | asks the policies, and gives the answer an id | [`decide`]: the decision, and what was excluded by which rule |
+//! | starts a gateway | [`render`]: LiteLLM's own configuration, made from ours |
+//! | reads files of outcomes, prints the report | [`simulate`]: learns on recorded outcomes, and judges on others |
 //! | gives a text and the configuration's terms | [`tags`]: what of it must not go everywhere |
 //!
-//! What must stay true: pure. No I/O, clock or randomness; the seed is an argument, and the same
-//! arguments give the same report (`tests/replay.rs`).
+//! What must stay true: pure. No I/O, clock or randomness; times and seeds are arguments, and the same
+//! arguments give the same answer. (tidy)
 
-pub mod belief;
-pub mod bound;
-pub mod choice;
-pub mod outcome;
-pub mod policy;
-pub mod price;
-pub mod replay;
-pub mod shuffle;
+pub mod breaker;
+pub mod config;
+pub mod decide;
+pub mod forecast;
+pub mod live;
+pub mod objective;
+pub mod render;
+pub mod round;
+pub mod simulate;
+pub mod sketch;
+pub mod statistics;
 pub mod tags;

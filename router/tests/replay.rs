@@ -3,11 +3,11 @@
 
 #![cfg(test)]
 
-use maestro_router::choice::{Goals, Verdict, choose};
-use maestro_router::outcome::{Outcome, read};
-use maestro_router::price::Prices;
-use maestro_router::replay::{Report, replay};
-use maestro_router::shuffle;
+use maestro_router::simulate::choice::{Goals, Verdict, choose};
+use maestro_router::simulate::outcome::{Outcome, read};
+use maestro_router::simulate::price::Prices;
+use maestro_router::simulate::replay::{Report, replay};
+use maestro_router::simulate::shuffle;
 
 const SPLITS: u64 = 40;
 

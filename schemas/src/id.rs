@@ -153,6 +153,8 @@ ids! {
     CoordinatorId = "crd";
     /// An API token's public part.
     TokenId = "tok";
+    /// One answer of the router.
+    DecisionId = "dec";
 }
 
 #[cfg(test)]

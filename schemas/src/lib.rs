@@ -6,6 +6,7 @@
 //! | [`pipeline`], [`plan`] | the author's definition; the same compiled to a graph |
 //! | [`task`], [`report`], [`outcome`], [`heartbeat`], [`control`] | what coordinators and workers tell each other |
 //! | [`command`], [`event`] | what people ask of a run; what happened to it |
+//! | [`route`], [`call`] | what is asked of the router and what it answers; what became of a call |
 //! | [`action`], [`artifact`], [`prompt`] | the catalogue of what can be run; bytes by digest; names of prompts |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`sse`] | server-sent events, read from bytes |
@@ -16,6 +17,7 @@
 pub mod action;
 pub mod api;
 pub mod artifact;
+pub mod call;
 pub mod codec;
 pub mod command;
 mod compact;
@@ -30,6 +32,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod prompt;
 pub mod report;
+pub mod route;
 pub mod sse;
 pub mod step;
 pub mod submit;

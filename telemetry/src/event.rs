@@ -15,6 +15,8 @@ pub struct ObjectsCollected {
     pub holds: u64,
     /// How many leftovers of interrupted writes were removed.
     pub unfinished: u64,
+    /// How many remembered answers of models were forgotten.
+    pub forgotten: u64,
     /// How many directories that rows name are missing or are none.
     pub unreadable: u64,
     /// Whether there is more to delete: the next collection goes on.
@@ -24,7 +26,7 @@ pub struct ObjectsCollected {
 impl ObjectsCollected {
     /// Logs and counts it.
     pub fn tell(&self, metrics: &Metrics) {
-        let Self { named, objects, bytes, holds, unfinished, unreadable, more } = *self;
+        let Self { named, objects, bytes, holds, unfinished, forgotten, unreadable, more } = *self;
         tracing::info!(
             event = "objects_collected",
             named,
@@ -32,6 +34,7 @@ impl ObjectsCollected {
             bytes,
             holds,
             unfinished,
+            forgotten,
             unreadable,
             more,
             "objects that nobody names were collected"

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use maestro_router::bound::Confidence;
-use maestro_router::choice::{Goals, choose};
-use maestro_router::outcome::{self, Outcome};
-use maestro_router::price::{Price, Prices};
-use maestro_router::replay::replay;
+use maestro_router::simulate::bound::Confidence;
+use maestro_router::simulate::choice::{Goals, choose};
+use maestro_router::simulate::outcome::{self, Outcome};
+use maestro_router::simulate::price::{Price, Prices};
+use maestro_router::simulate::replay::replay;
 
 use super::table;
 use crate::error::Error;

@@ -1,7 +1,7 @@
 //! A replay's report, for people.
 
-use maestro_router::choice::{Goals, Verdict};
-use maestro_router::replay::{Figures, Report, Rows};
+use maestro_router::simulate::choice::{Goals, Verdict};
+use maestro_router::simulate::replay::{Figures, Report, Rows};
 
 use crate::view::table::Table;
 use crate::view::words::count;

@@ -157,6 +157,7 @@ impl Collector {
         let mut collected = ObjectsCollected::default();
         let before = self.before(conn).await?;
         collected.unfinished = self.store.remove_unfinished(before.objects).await?;
+        collected.forgotten = self.store.forget(before.objects).await?;
         loop {
             match self.collect_shares(conn, &mut collected).await {
                 Err(Error::Named(collect::Error::TooMany { .. })) if self.shares < SHARES_MAX => {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::bound::{Confidence, standard_error, wilson};
-use crate::choice::{Choice, Goals, Room, Verdict};
-use crate::outcome::Outcome;
-use crate::policy::Model;
-use crate::price::{Cost, Prices};
+use super::bound::{Confidence, standard_error, wilson};
+use super::choice::{Choice, Goals, Room, Verdict};
+use super::outcome::Outcome;
+use super::policy::Model;
+use super::price::{Cost, Prices};
 
 /// Two sums of the same costs, made in another order, differ by less than this part of them.
 const ROUNDING: f64 = 1e-9;
@@ -146,7 +146,7 @@ fn sent(model: Model) -> f64 {
 }
 
 fn setting(choice: &Choice) -> Setting {
-    let percent = |pick: fn(&crate::choice::Setting) -> f64| {
+    let percent = |pick: fn(&super::choice::Setting) -> f64| {
         choice.setting.as_ref().map(|setting| 100.0 * pick(setting))
     };
     Setting {

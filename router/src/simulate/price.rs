@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::outcome::Outcome;
+use super::outcome::Outcome;
 
 /// Dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::belief::Belief;
-use crate::outcome::Outcome;
-use crate::price::Prices;
+use super::belief::Belief;
+use super::outcome::Outcome;
+use super::price::Prices;
 
 /// Standard deviations that are added to a believed loss: what little is known of costs more.
 const CAUTION: f64 = 0.5;
@@ -74,7 +74,7 @@ pub fn thresholds(belief: &Belief, prices: &Prices, rows: &[&Outcome], shares: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::price::Price;
+    use crate::simulate::price::Price;
 
     fn row(topic: &str, prompt_chars: u32, weak_correct: bool) -> Outcome {
         Outcome { topic: topic.to_owned(), prompt_chars, weak_correct, strong_correct: true }

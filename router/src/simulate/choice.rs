@@ -13,12 +13,12 @@
 
 use serde::Serialize;
 
-use crate::belief::Belief;
-use crate::bound::{Confidence, standard_error};
-use crate::outcome::Outcome;
-use crate::policy::{Policy, loss_per_dollar, thresholds};
-use crate::price::{Cost, Prices};
-use crate::shuffle;
+use super::belief::Belief;
+use super::bound::{Confidence, standard_error};
+use super::outcome::Outcome;
+use super::policy::{Policy, loss_per_dollar, thresholds};
+use super::price::{Cost, Prices};
+use super::shuffle;
 
 const FOLDS: usize = 10;
 /// Settings are so many to the whole.

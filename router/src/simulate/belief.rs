@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::outcome::Outcome;
+use super::outcome::Outcome;
 
 /// A topic's variance is mixed with that of all rows as if so many more rows had been seen.
 const VARIANCE_ROWS: f64 = 5.0;

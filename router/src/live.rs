@@ -1,0 +1,154 @@
+//! What is known of the whole fleet at this moment: statistics, breakers and calls under way.
+//!
+//! The shell owns one, hands it every [`CallOutcome`], and takes from it the [`Candidate`] facts that
+//! a decision is made from. It keeps nothing about what the configuration does not name.
+
+use std::collections::BTreeMap;
+
+use maestro_schemas::call::CallOutcome;
+
+use crate::breaker::{Breaker, Event, Permit};
+use crate::config::Config;
+use crate::decide::Candidate;
+use crate::statistics::{Seen, Statistics};
+
+/// The fleet as it is known.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    statistics: BTreeMap<String, Statistics>,
+    breakers: BTreeMap<String, Breaker>,
+    in_flight: BTreeMap<String, u32>,
+}
+
+impl Live {
+    /// Learns what became of a call. Answers whether it could: an outcome that cannot be, or one of a
+    /// deployment that is not configured, is passed over.
+    pub fn learn(&mut self, config: &Config, outcome: &CallOutcome) -> bool {
+        let Some(deployment) = config.deployment(&outcome.deployment).filter(|_| outcome.is_sane())
+        else {
+            return false;
+        };
+        self.statistics.entry(deployment.id.clone()).or_default().learn(outcome);
+        let event = Event::Ended {
+            class: outcome.class,
+            started_ms: outcome.started_ms(),
+            retry_after_ms: outcome.retry_after_ms,
+        };
+        let breaker = self.breakers.entry(deployment.endpoint.clone()).or_default();
+        breaker.step(event, outcome.at_ms, &config.breaker);
+        true
+    }
+
+    /// Learns how good an answer was, 0 to 1, from an evaluation. Answers whether it could.
+    pub fn score(&mut self, config: &Config, id: &str, topic: Option<&str>, score: f64) -> bool {
+        let known = config.deployment(id).is_some() && (0.0..=1.0).contains(&score);
+        if known {
+            self.statistics.entry(id.to_owned()).or_default().score(topic, score);
+        }
+        known
+    }
+
+    /// Asks whether a call to a deployment may be made now, and takes the probe where one is due.
+    pub fn ask(&mut self, config: &Config, id: &str, now_ms: u64) -> Option<Permit> {
+        let deployment = config.deployment(id)?;
+        let breaker = self.breakers.entry(deployment.endpoint.clone()).or_default();
+        Some(breaker.step(Event::Asked, now_ms, &config.breaker))
+    }
+
+    /// The breaker of an endpoint, for a shell that shares it with others.
+    pub fn breaker(&self, endpoint: &str) -> Breaker {
+        self.breakers.get(endpoint).copied().unwrap_or_default()
+    }
+
+    /// Takes the state of a breaker from those that it is shared with.
+    pub fn share_breaker(&mut self, endpoint: &str, breaker: Breaker) {
+        self.breakers.insert(endpoint.to_owned(), breaker);
+    }
+
+    /// Says how many calls to a deployment are under way.
+    pub fn set_in_flight(&mut self, id: &str, calls: u32) {
+        self.in_flight.insert(id.to_owned(), calls);
+    }
+
+    /// Forgets what a new configuration does not name.
+    pub fn retain(&mut self, config: &Config) {
+        self.statistics.retain(|id, _| config.deployment(id).is_some());
+        self.in_flight.retain(|id, _| config.deployment(id).is_some());
+        self.breakers.retain(|endpoint, _| {
+            config.deployments.iter().any(|deployment| deployment.endpoint == *endpoint)
+        });
+    }
+
+    /// What a decision is made from: each deployment as it stands.
+    pub fn candidates(
+        &self,
+        config: &Config,
+        now_ms: u64,
+        topic: Option<&str>,
+    ) -> BTreeMap<String, Candidate> {
+        let nothing = Statistics::default();
+        let of = |deployment: &crate::config::Deployment| {
+            let statistics = self.statistics.get(&deployment.id).unwrap_or(&nothing);
+            let named = topic.and_then(|topic| deployment.quality.get(topic)).copied();
+            let believed = (named, deployment.quality_of(None));
+            Candidate {
+                standing: self.breaker(&deployment.endpoint).standing(now_ms),
+                in_flight: self.in_flight.get(&deployment.id).copied().unwrap_or(0),
+                observed: statistics.observed(now_ms, topic, believed),
+            }
+        };
+        config.deployments.iter().map(|one| (one.id.clone(), of(one))).collect()
+    }
+
+    /// Quantiles of what was seen of each deployment lately.
+    pub fn seen(&self) -> BTreeMap<&str, Seen> {
+        self.statistics.iter().map(|(id, statistics)| (id.as_str(), statistics.seen())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maestro_schemas::call::CallClass;
+
+    use super::*;
+    use crate::breaker::Standing;
+
+    fn config() -> Config {
+        let text = "model_list:\n\
+                    - {model_name: a, litellm_params: {model: openai/a}, model_info: {id: a1}}\n\
+                    - {model_name: b, litellm_params: {model: openai/b}, model_info: {id: b1}}\n\
+                    - {model_name: c, litellm_params: {model: other/c}, model_info: {id: c1}}\n";
+        Config::read(text, "r.yaml").unwrap()
+    }
+
+    fn outcome(id: &str, class: CallClass) -> CallOutcome {
+        serde_json::from_value(serde_json::json!({
+            "deployment": id, "class": class, "at_ms": 10_000, "latency_ms": 100,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_provider_that_fails_stands_open_for_all_its_deployments() {
+        let (config, mut live) = (config(), Live::default());
+        (0..3).for_each(|_| assert!(live.learn(&config, &outcome("a1", CallClass::Connection))));
+        let found = live.candidates(&config, 10_000, None);
+        let standing = |id: &str| found.get(id).unwrap().standing;
+        assert_eq!(standing("a1"), Standing::Open(15_000));
+        assert_eq!(standing("b1"), Standing::Open(15_000));
+        assert_eq!(standing("c1"), Standing::Closed);
+        assert_eq!(live.ask(&config, "b1", 15_000), Some(Permit::Probe));
+        assert_eq!(live.ask(&config, "a1", 15_000), Some(Permit::Wait(20_000)));
+    }
+
+    #[test]
+    fn nothing_is_kept_about_what_is_not_configured() {
+        let (config, mut live) = (config(), Live::default());
+        assert!(!live.learn(&config, &outcome("z9", CallClass::Ok)));
+        assert!(!live.score(&config, "z9", None, 0.5) && !live.score(&config, "a1", None, 1.5));
+        assert!(live.learn(&config, &outcome("a1", CallClass::Ok)));
+        let text = "model_list: [{model_name: d, litellm_params: {model: x/d}}]\n";
+        live.retain(&Config::read(text, "r.yaml").unwrap());
+        assert!(live.statistics.is_empty() && live.breakers.is_empty());
+    }
+}
