@@ -6,6 +6,7 @@
 //! | [`pipeline`], [`plan`] | the author's definition; the same compiled to a graph |
 //! | [`task`], [`report`], [`outcome`], [`heartbeat`], [`control`] | what coordinators and workers tell each other |
 //! | [`command`], [`event`] | what people ask of a run; what happened to it |
+//! | [`verdict`] | what policies answer, and why |
 //! | [`action`], [`artifact`] | the catalogue of what can be run; bytes by digest |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
@@ -31,3 +32,4 @@ pub mod report;
 pub mod step;
 pub mod submit;
 pub mod task;
+pub mod verdict;
