@@ -5,10 +5,11 @@ use super::metadata::{Metadata, Package};
 use super::source::Source;
 
 /// Which of ours a crate may use. `*` is all of them.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 13] = [
     ("maestro-schemas", &[]),
     ("maestro-streams", &["maestro-schemas"]),
     ("maestro-evidence", &["maestro-schemas"]),
+    ("maestro-policies", &["maestro-schemas"]),
     ("maestro-router", &["maestro-schemas"]),
     ("maestro-telemetry", &["maestro-schemas"]),
     ("maestro-engine", &["maestro-schemas"]),
@@ -18,13 +19,20 @@ const TABLE: [(&str, &[&str]); 12] = [
             "maestro-schemas",
             "maestro-streams",
             "maestro-evidence",
+            "maestro-policies",
             "maestro-telemetry",
             "maestro-engine",
         ],
     ),
     (
         "maestro-kit",
-        &["maestro-schemas", "maestro-streams", "maestro-evidence", "maestro-telemetry"],
+        &[
+            "maestro-schemas",
+            "maestro-streams",
+            "maestro-evidence",
+            "maestro-policies",
+            "maestro-telemetry",
+        ],
     ),
     ("maestro-build", &["maestro-kit", "maestro-schemas"]),
     ("maestro-cli", &["*"]),
@@ -43,6 +51,10 @@ const ENGINE_NEVER_ASKS: [&str; 4] = ["rand", "uuid", "futures", "getrandom"];
 /// What workers must not be linked with: Postgres is none of their business.
 const WORKERS: [&str; 2] = ["maestro-kit", "maestro-build"];
 const WORKERS_NEVER: [&str; 3] = ["sqlx", "maestro-server", "maestro-engine"];
+
+/// What policies must not be linked with: nothing in them waits, and nothing reaches the network.
+const POLICIES: &str = "maestro-policies";
+const POLICIES_NEVER: [&str; 6] = ["tokio", "sqlx", "async-nats", "tracing", "reqwest", "chrono"];
 
 /// Calls that would let a clock, chance or the outside into a decision.
 const PURE_SRC: [&str; 2] = ["coordinator/engine/src/", "router/src/"];
@@ -66,6 +78,7 @@ pub fn check(metadata: &Metadata, findings: &mut Vec<Finding>) {
         findings.extend(wrong_uses(package));
         let never: &[&str] = match package.name.as_str() {
             ENGINE | ROUTER => &ENGINE_NEVER,
+            POLICIES => &POLICIES_NEVER,
             name if WORKERS.contains(&name) => &WORKERS_NEVER,
             _ => continue,
         };
