@@ -5,10 +5,11 @@ use super::metadata::{Metadata, Package};
 use super::source::Source;
 
 /// Which of ours a crate may use. `*` is all of them.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 15] = [
     ("maestro-schemas", &[]),
     ("maestro-streams", &["maestro-schemas"]),
     ("maestro-evidence", &["maestro-schemas"]),
+    ("maestro-policies", &["maestro-schemas"]),
     ("maestro-router", &["maestro-schemas"]),
     ("maestro-prompts", &["maestro-schemas"]),
     ("maestro-telemetry", &["maestro-schemas"]),
@@ -19,13 +20,21 @@ const TABLE: [(&str, &[&str]); 14] = [
             "maestro-schemas",
             "maestro-streams",
             "maestro-evidence",
+            "maestro-policies",
+            "maestro-router",
             "maestro-telemetry",
             "maestro-engine",
         ],
     ),
     (
         "maestro-kit",
-        &["maestro-schemas", "maestro-streams", "maestro-evidence", "maestro-telemetry"],
+        &[
+            "maestro-schemas",
+            "maestro-streams",
+            "maestro-evidence",
+            "maestro-policies",
+            "maestro-telemetry",
+        ],
     ),
     ("maestro-build", &["maestro-kit", "maestro-schemas"]),
     ("maestro-llm", &["maestro-kit", "maestro-schemas", "maestro-prompts"]),
@@ -45,6 +54,10 @@ const ENGINE_NEVER_ASKS: [&str; 4] = ["rand", "uuid", "futures", "getrandom"];
 /// What workers must not be linked with: Postgres is none of their business.
 const WORKERS: [&str; 3] = ["maestro-kit", "maestro-build", "maestro-llm"];
 const WORKERS_NEVER: [&str; 3] = ["sqlx", "maestro-server", "maestro-engine"];
+
+/// What policies must not be linked with: nothing in them waits, and nothing reaches the network.
+const POLICIES: &str = "maestro-policies";
+const POLICIES_NEVER: [&str; 6] = ["tokio", "sqlx", "async-nats", "tracing", "reqwest", "chrono"];
 
 /// Calls that would let a clock, chance or the outside into a decision.
 const PURE_SRC: [&str; 2] = ["coordinator/engine/src/", "router/src/"];
@@ -68,6 +81,7 @@ pub fn check(metadata: &Metadata, findings: &mut Vec<Finding>) {
         findings.extend(wrong_uses(package));
         let never: &[&str] = match package.name.as_str() {
             ENGINE | ROUTER => &ENGINE_NEVER,
+            POLICIES => &POLICIES_NEVER,
             name if WORKERS.contains(&name) => &WORKERS_NEVER,
             _ => continue,
         };

@@ -12,7 +12,7 @@ use super::metadata::Metadata;
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Packages that stand there in two or more incompatible versions, and why that is borne.
-const DUPLICATES: [(&str, &str); 14] = [
+const DUPLICATES: [(&str, &str); 16] = [
     ("base64", "reqwest is a version ahead of async-nats and sqlx"),
     ("block-buffer", "comes with digest"),
     ("cpufeatures", "comes with sha2"),
@@ -24,7 +24,9 @@ const DUPLICATES: [(&str, &str); 14] = [
     ("rand_chacha", "comes with rand"),
     ("rand_core", "comes with rand"),
     ("sha2", "sqlx's core is a version behind its own drivers"),
+    ("spin", "regorus is a version ahead of the macros of futures"),
     ("syn", "derives move to version 3 one by one; none of it is in the binary"),
+    ("synstructure", "comes with syn"),
     ("tower-http", "reqwest is a version behind"),
     ("winnow", "toml asks for two versions at once"),
 ];
