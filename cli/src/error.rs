@@ -34,6 +34,9 @@ pub enum Error {
         /// The place, and what is wrong there.
         malformed: maestro_router::simulate::outcome::Malformed,
     },
+    /// The router's configuration is none; the text names every place.
+    #[error("{} is no configuration of the router", .0.file)]
+    Router(maestro_router::config::fault::Faults),
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -137,6 +140,7 @@ impl Error {
         match self {
             Self::Client(client) => client.code(),
             Self::Outcomes { .. } => Some("MAE-4001"),
+            Self::Router(faults) => faults.faults.first().map(|fault| fault.code.as_str()),
             _ => None,
         }
     }
@@ -175,6 +179,9 @@ impl Error {
         if let Self::Pipeline(rejected) = self {
             let _ = write!(text, "\n{}", rejected.render());
         }
+        if let Self::Router(faults) = self {
+            let _ = write!(text, "\n{faults}");
+        }
         if let Some(hint) = self.hint() {
             let _ = write!(text, "\n  hint: {hint}");
         }
@@ -184,7 +191,8 @@ impl Error {
     /// The error for programs.
     pub fn json(&self) -> Value {
         let diagnostics = match self {
-            Self::Pipeline(rejected) => Some(&rejected.diagnostics),
+            Self::Pipeline(rejected) => Some(json!(rejected.diagnostics)),
+            Self::Router(faults) => Some(json!(faults.faults)),
             _ => None,
         };
         json!({ "error": {

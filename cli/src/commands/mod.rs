@@ -12,6 +12,7 @@ pub mod logs;
 pub mod plan;
 pub mod pools;
 pub mod route;
+pub mod router;
 pub mod run;
 pub mod runs;
 pub mod up;

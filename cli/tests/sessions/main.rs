@@ -119,6 +119,8 @@ fn the_help_names_the_commands_the_exit_codes_and_examples() {
         "doctor",
         "route",
         "route simulate",
+        "router",
+        "router render",
     ] {
         let mut words: Vec<&str> = command.split(' ').collect();
         words.push("--help");
@@ -283,6 +285,36 @@ fn a_file_of_outcomes_that_is_none_is_refused_with_its_place() {
     assert!(done.stderr.starts_with(place), "{}", done.stderr);
     let done = session.run(&[&words[..], &["none.csv"]].concat());
     assert_eq!(done.code, 6, "{}", done.stderr);
+}
+
+const ROUTER: &str = include_str!("../../../deploy/router/litellm.yaml");
+
+#[test]
+fn the_gateways_configuration_is_rendered_and_compared() {
+    let session = Session::new(&[("deploy/router/litellm.yaml", ROUTER)]);
+    let done = session.run(&["router", "render"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert!(done.stdout.contains("model: hosted_vllm/Meta-Llama-3.1-70B-Instruct\n"));
+    assert!(done.stdout.contains("- maestro_hook.instance\n"), "{}", done.stdout);
+    let kept = Session::new(&[("deploy/router/litellm.yaml", ROUTER), ("made.yaml", &done.stdout)]);
+    let same = kept.run(&["router", "render", "--diff", "made.yaml"]);
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{}", same.stderr);
+    let other = kept.run(&["router", "render", "--offline", "--diff", "made.yaml"]);
+    assert_eq!(other.code, 1);
+    assert!(other.stdout.contains("\n+     api_key: sk-offline\n"), "{}", other.stdout);
+}
+
+#[test]
+fn a_configuration_of_the_router_that_is_none_is_refused_with_its_places() {
+    let broken = ROUTER.replace("on_error: [sonnet-3.7,", "on_error: [sonet-3.7,");
+    let session = Session::new(&[("r.yaml", &broken)]);
+    let done = session.run(&["router", "render", "--config", "r.yaml"]);
+    assert_eq!((done.code, done.stdout.as_str()), (1, ""));
+    let told = "error[MAE-4009]: r.yaml is no configuration of the router\n\
+                r.yaml:14:18: MAE-4009 no model has this name\n  found: sonet-3.7\n";
+    assert!(done.stderr.starts_with(told), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: did you mean \"sonnet-3.7\"?"), "{}", done.stderr);
+    assert_eq!(session.run(&["router", "render", "--config", "none.yaml"]).code, 6);
 }
 
 #[test]

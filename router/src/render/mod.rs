@@ -19,10 +19,6 @@ const HOOK: &str = "maestro_hook.instance";
 const VLLM: (&str, &str) = ("vllm/", "hosted_vllm/");
 /// The key that the proxy is started with offline: no provider ever sees it.
 const OFFLINE_KEY: &str = "sk-offline";
-/// How long the proxy leaves a deployment alone, in seconds: as short as it can be, for ours decides.
-const COOLDOWN_SECONDS: u64 = 1;
-/// So many failures in a minute the proxy passes over before it does.
-const FAILS_ALLOWED: u64 = 10_000;
 /// The kinds of error that the proxy would repeat.
 const RETRIES: [&str; 6] = [
     "AuthenticationErrorRetries",
@@ -138,8 +134,7 @@ fn router(config: &Config) -> Node {
         ("fallbacks", Node::List(chains.collect())),
         ("num_retries", Node::whole(0)),
         ("retry_policy", Node::map(RETRIES.map(|kind| (kind, Node::whole(0))))),
-        ("allowed_fails", Node::whole(FAILS_ALLOWED)),
-        ("cooldown_time", Node::whole(COOLDOWN_SECONDS)),
+        ("disable_cooldowns", Node::truth(true)),
         ("enable_pre_call_checks", Node::truth(true)),
     ])
 }
@@ -188,6 +183,7 @@ mod tests {
             "  fallbacks:\n  - gpt-4o:\n    - sonnet-3.7\n    - ig-local-70b\n",
             "  routing_strategy: simple-shuffle\n",
             "    RateLimitErrorRetries: 0\n",
+            "  disable_cooldowns: true\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }

@@ -6,6 +6,7 @@ use maestro_schemas::artifact::Tree;
 use maestro_schemas::event::Event;
 use maestro_schemas::pipeline::Pipeline;
 use maestro_schemas::plan::Plan;
+use maestro_schemas::route::{Refusal, RouteDecision, RouteRequest};
 use maestro_schemas::submit::SubmitRequest;
 use schemars::{JsonSchema, schema_for};
 
@@ -20,6 +21,9 @@ pub fn all() -> Result<Vec<Generated>, Error> {
         of::<Pipeline>("pipeline")?,
         of::<Plan>("plan")?,
         of::<Problem>("problem")?,
+        of::<RouteDecision>("route-decision")?,
+        of::<Refusal>("route-refusal")?,
+        of::<RouteRequest>("route-request")?,
         of::<SubmitRequest>("submit-request")?,
         of::<Tree>("tree")?,
     ])
