@@ -68,6 +68,8 @@ pub enum Command {
     Worker(commands::worker::Args),
     /// Try on recorded outcomes which questions a cheaper model can answer.
     Route(commands::route::Args),
+    /// Test, check and explain policies.
+    Policy(commands::policy::Args),
     /// Tell the story of a real build, and of parts of the system that die in it.
     Demo(commands::demo::Args),
     /// Check what Maestro needs, here and at the server.
@@ -94,6 +96,7 @@ impl Command {
             Self::Coordinator(args) => commands::coordinator::perform(args, output).await,
             Self::Worker(args) => commands::worker::perform(args, output).await,
             Self::Route(args) => commands::route::perform(args, output),
+            Self::Policy(args) => commands::policy::perform(args, output),
             Self::Demo(args) => commands::demo::perform(args, output).await,
             Self::Doctor(args) => commands::doctor::perform(args, global, output).await,
             Self::Bench(args) => commands::bench::perform(args, output).await,

@@ -34,6 +34,24 @@ pub enum Error {
         /// The place, and what is wrong there.
         malformed: maestro_router::outcome::Malformed,
     },
+    /// A bundle of policies does not compile; the text names every place.
+    #[error("{} does not compile", directory.display())]
+    Policies {
+        /// The bundle.
+        directory: PathBuf,
+        /// Everything that is wrong with it.
+        faults: Vec<maestro_policies::fault::Fault>,
+    },
+    /// A file is no input of a hook.
+    #[error("{} is no input of the hook {hook}", path.display())]
+    HookInput {
+        /// The file.
+        path: PathBuf,
+        /// The hook.
+        hook: maestro_schemas::verdict::Hook,
+        /// Where and why.
+        source: serde_json::Error,
+    },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -137,6 +155,8 @@ impl Error {
         match self {
             Self::Client(client) => client.code(),
             Self::Outcomes { .. } => Some("MAE-4001"),
+            Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
+            Self::HookInput { .. } => Some("MAE-5007"),
             _ => None,
         }
     }
@@ -151,6 +171,9 @@ impl Error {
                 "the head is topic,prompt_chars,weak_correct,strong_correct, in any order, and a row is as high_school_chemistry,329,0,1"
                     .to_owned(),
             ),
+            Self::HookInput { .. } => {
+                Some("the fields of each hook stand in docs/policies.md".to_owned())
+            }
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
                 hint.clone()
             }
@@ -175,6 +198,9 @@ impl Error {
         if let Self::Pipeline(rejected) = self {
             let _ = write!(text, "\n{}", rejected.render());
         }
+        if let Self::Policies { faults, .. } = self {
+            let _ = write!(text, "\n{}", crate::commands::policy::faults(faults));
+        }
         if let Some(hint) = self.hint() {
             let _ = write!(text, "\n  hint: {hint}");
         }
@@ -184,7 +210,8 @@ impl Error {
     /// The error for programs.
     pub fn json(&self) -> Value {
         let diagnostics = match self {
-            Self::Pipeline(rejected) => Some(&rejected.diagnostics),
+            Self::Pipeline(rejected) => Some(json!(rejected.diagnostics)),
+            Self::Policies { faults, .. } => Some(json!(faults)),
             _ => None,
         };
         json!({ "error": {
