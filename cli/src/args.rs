@@ -72,6 +72,8 @@ pub enum Command {
     Route(commands::route::Args),
     /// Show what the gateway is started with.
     Router(commands::router::Args),
+    /// Test, check and explain policies.
+    Policy(commands::policy::Args),
     /// Tell the story of a real build, and of parts of the system that die in it.
     Demo(commands::demo::Args),
     /// Check what Maestro needs, here and at the server.
@@ -100,6 +102,7 @@ impl Command {
             Self::Worker(args) => commands::worker::perform(args, output).await,
             Self::Route(args) => commands::route::perform(args, output),
             Self::Router(args) => commands::router::perform(args, output),
+            Self::Policy(args) => commands::policy::perform(args, output),
             Self::Demo(args) => commands::demo::perform(args, output).await,
             Self::Doctor(args) => commands::doctor::perform(args, global, output).await,
             Self::Bench(args) => commands::bench::perform(args, output).await,

@@ -37,6 +37,24 @@ pub enum Error {
     /// The router's configuration is none; the text names every place.
     #[error("{} is no configuration of the router", .0.file)]
     Router(maestro_router::config::fault::Faults),
+    /// A bundle of policies does not compile; the text names every place.
+    #[error("{} does not compile", directory.display())]
+    Policies {
+        /// The bundle.
+        directory: PathBuf,
+        /// Everything that is wrong with it.
+        faults: Vec<maestro_policies::fault::Fault>,
+    },
+    /// A file is no input of a hook.
+    #[error("{} is no input of the hook {hook}", path.display())]
+    HookInput {
+        /// The file.
+        path: PathBuf,
+        /// The hook.
+        hook: maestro_schemas::verdict::Hook,
+        /// Where and why.
+        source: serde_json::Error,
+    },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -141,6 +159,8 @@ impl Error {
             Self::Client(client) => client.code(),
             Self::Outcomes { .. } => Some("MAE-4001"),
             Self::Router(faults) => faults.faults.first().map(|fault| fault.code.as_str()),
+            Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
+            Self::HookInput { .. } => Some("MAE-5007"),
             _ => None,
         }
     }
@@ -155,6 +175,9 @@ impl Error {
                 "the head is topic,prompt_chars,weak_correct,strong_correct, in any order, and a row is as high_school_chemistry,329,0,1"
                     .to_owned(),
             ),
+            Self::HookInput { .. } => {
+                Some("the fields of each hook stand in docs/policies.md".to_owned())
+            }
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
                 hint.clone()
             }
@@ -181,6 +204,8 @@ impl Error {
         }
         if let Self::Router(faults) = self {
             let _ = write!(text, "\n{faults}");
+        if let Self::Policies { faults, .. } = self {
+            let _ = write!(text, "\n{}", crate::commands::policy::faults(faults));
         }
         if let Some(hint) = self.hint() {
             let _ = write!(text, "\n  hint: {hint}");
@@ -193,6 +218,7 @@ impl Error {
         let diagnostics = match self {
             Self::Pipeline(rejected) => Some(json!(rejected.diagnostics)),
             Self::Router(faults) => Some(json!(faults.faults)),
+            Self::Policies { faults, .. } => Some(json!(faults)),
             _ => None,
         };
         json!({ "error": {

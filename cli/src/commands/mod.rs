@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod init;
 pub mod logs;
 pub mod plan;
+pub mod policy;
 pub mod pools;
 pub mod route;
 pub mod router;

@@ -7,6 +7,8 @@
     reason = "a test that finds something else than it expects is to stop there"
 )]
 
+mod policy;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -121,6 +123,10 @@ fn the_help_names_the_commands_the_exit_codes_and_examples() {
         "route simulate",
         "router",
         "router render",
+        "policy",
+        "policy test",
+        "policy check",
+        "policy explain",
     ] {
         let mut words: Vec<&str> = command.split(' ').collect();
         words.push("--help");
