@@ -51,6 +51,12 @@ pub const NATS_SERVER: &str = "MAESTRO_NATS_SERVER";
 /// The directory of Postgres' programs for a local stack: this one or none.
 pub const POSTGRES_BIN: &str = "MAESTRO_POSTGRES_BIN";
 
+/// The router's configuration, for a coordinator that serves the API.
+pub const ROUTER_CONFIG: &str = "MAESTRO_ROUTER_CONFIG";
+
+/// The directory of policies, for a coordinator that serves the API.
+pub const POLICIES: &str = "MAESTRO_POLICIES";
+
 /// The directory that LiteLLM was installed into, with its `bin/litellm`, for a local stack: this
 /// one or none.
 pub const LITELLM: &str = "MAESTRO_LITELLM";

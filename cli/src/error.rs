@@ -204,6 +204,7 @@ impl Error {
         }
         if let Self::Router(faults) = self {
             let _ = write!(text, "\n{faults}");
+        }
         if let Self::Policies { faults, .. } = self {
             let _ = write!(text, "\n{}", crate::commands::policy::faults(faults));
         }

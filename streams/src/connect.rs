@@ -246,6 +246,16 @@ impl Connection {
         self.subscriber(subject).await.map(Subscription)
     }
 
+    /// The same, where each message goes to one of the subscribers that share the name.
+    pub async fn subscribe_shared(
+        &self,
+        subject: &str,
+        share: &str,
+    ) -> Result<Subscription, Error> {
+        let subscribed = self.client.queue_subscribe(subject.to_owned(), share.to_owned()).await;
+        subscribed.map(Subscription).map_err(|_| Error::Disconnected)
+    }
+
     /// A reply subject of this connection's own, that nobody used before.
     pub fn new_inbox(&self) -> String {
         self.client.new_inbox()

@@ -31,10 +31,13 @@ async fn a_job_by_subject_becomes_a_run_once_and_a_bad_one_a_dead_letter() {
     .await;
     let stop = CancellationToken::new();
     let _api = maestro_cli::service::api::open(
-        cluster.bus(&Role::Api, "api"),
-        &cluster.postgres.url(),
-        cluster.store.clone(),
-        maestro_telemetry::metrics::Metrics::new(),
+        maestro_cli::service::api::Parts {
+            bus: cluster.bus(&Role::Api, "api"),
+            database_url: &cluster.postgres.url(),
+            objects: cluster.store.clone(),
+            metrics: maestro_telemetry::metrics::Metrics::new(),
+            router: Default::default(),
+        },
         &stop,
     )
     .await

@@ -10,9 +10,11 @@ use maestro_server::api::role::Role;
 use maestro_server::api::{Api, admit};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
-use maestro_server::intake;
+use maestro_server::routing::recorder::Recorder;
+use maestro_server::routing::{self, Routing};
 use maestro_server::store::token::{self, TokenRow};
 use maestro_server::store::{self, connect, shard};
+use maestro_server::{intake, rpc};
 use maestro_streams::connect::{ConnectOptions, Connection};
 use maestro_telemetry::metrics::Metrics;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -27,21 +29,39 @@ const CONNECTIONS: u32 = 8;
 const OWNER_WAIT: Duration = Duration::from_secs(10);
 const OWNER_LOOK: Duration = Duration::from_millis(10);
 
-/// Connects an API, which takes no requests yet, and opens the door for jobs by subject, which
-/// does until `stop`.
-pub async fn open(
-    bus: ConnectOptions,
-    database_url: &str,
-    objects: ArtifactStore,
-    metrics: Metrics,
-    stop: &CancellationToken,
-) -> Result<Api, Error> {
+/// What an API is over.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The bus.
+    pub bus: ConnectOptions,
+    /// The database.
+    pub database_url: &'a str,
+    /// Bytes by digest.
+    pub objects: ArtifactStore,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where the router finds what it is told.
+    pub router: routing::Options,
+}
+
+/// Connects an API, which takes no requests yet, and opens the door for jobs by subject and for
+/// questions to the router, which do until `stop`.
+pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Error> {
+    let Parts { bus, database_url, objects, metrics, router } = parts;
     let unreachable = |source| Error::service("reach the bus for the API", source);
     let connection = Connection::open(bus).await.map_err(unreachable)?;
     let bus = Bus::open(connection).await.map_err(unreachable)?;
     let options = connect::options(database_url)
         .map_err(|source| Error::service("reach the database for the API", source))?;
-    let app = App { pool: connect::pool(options, CONNECTIONS), bus: Arc::new(bus), objects };
+    let pool = connect::pool(options, CONNECTIONS);
+    let routing = Routing::start(router, Recorder::start(pool.clone()), stop.clone());
+    let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
+    tokio::spawn(async move {
+        if let Err(error) = asked.await {
+            tracing::error!(%error, "questions to the router cannot be heard");
+        }
+    });
+    let app = App { pool, bus: Arc::new(bus), objects, routing };
     let door = intake::run(app.clone(), stop.clone());
     tokio::spawn(async move {
         if let Err(error) = door.await {

@@ -2,9 +2,11 @@
 //! is told an address.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use maestro_server::api::serve;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::routing;
 use maestro_streams::topology::Topology;
 use maestro_streams::topology::permission::Role;
 use maestro_telemetry::metrics::Metrics;
@@ -28,6 +30,13 @@ pub struct Settings {
     /// Serve the API here, as 127.0.0.1:8080.
     #[arg(long, env = env_vars::LISTEN, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// The router's configuration, as deploy/router/litellm.yaml; read again when it changes.
+    #[arg(long, env = env_vars::ROUTER_CONFIG, value_name = "FILE")]
+    router_config: Option<PathBuf>,
+    /// The directory of policies, with global/ and projects/NAME/; read again when it changes. Where
+    /// it is named, nothing is permitted that its policies do not permit.
+    #[arg(long, env = env_vars::POLICIES, value_name = "DIRECTORY")]
+    policies: Option<PathBuf>,
     /// How many shards runs are spread over; fixed once the cluster has begun.
     #[arg(long, default_value_t = 4, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
@@ -88,8 +97,17 @@ async fn serve_api(
         api::admit_admin(&settings.database, "admin", &secret).await?;
     }
     let reach = &settings.reach;
-    let api =
-        api::open(reach.api_bus(), &settings.database, reach.store()?, metrics, &stop).await?;
+    let parts = api::Parts {
+        bus: reach.api_bus(),
+        database_url: &settings.database,
+        objects: reach.store()?,
+        metrics,
+        router: routing::Options {
+            config: settings.router_config.clone(),
+            policies: settings.policies.clone(),
+        },
+    };
+    let api = api::open(parts, &stop).await?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| Error::System { action: "listen for the API", source })?;

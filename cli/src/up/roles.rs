@@ -12,6 +12,7 @@ use maestro_llm::{Gateway, LlmPool};
 use maestro_schemas::name::PoolName;
 use maestro_server::api::serve;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::routing;
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::Topology;
 use maestro_streams::topology::permission::Role;
@@ -69,8 +70,14 @@ impl Roles {
         let address = listener
             .local_addr()
             .map_err(|source| Error::System { action: "listen on loopback", source })?;
-        let to_bus = bus(stack, &Role::Api);
-        let api = api::open(to_bus, &stack.postgres.url(), store.clone(), metrics, &stop).await?;
+        let parts = api::Parts {
+            bus: bus(stack, &Role::Api),
+            database_url: &stack.postgres.url(),
+            objects: store.clone(),
+            metrics,
+            router: router(project),
+        };
+        let api = api::open(parts, &stop).await?;
         let serve = serve::serve(listener, api, stop.clone());
         serving.spawn(async {
             serve.await;
@@ -111,6 +118,17 @@ impl Roles {
         self.stop.cancel();
         let _ =
             timeout(STOP_MAX, async { while self.serving.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// What the project's directory says of routing: `deploy/router/litellm.yaml` and `policies/`, where
+/// they are there when the stack starts.
+fn router(project: &Path) -> routing::Options {
+    let config = project.join("deploy/router/litellm.yaml");
+    let policies = project.join("policies");
+    routing::Options {
+        config: config.is_file().then_some(config),
+        policies: policies.join("global").is_dir().then_some(policies),
     }
 }
 

@@ -37,6 +37,6 @@ pub fn allowed(role: &Role) -> Permissions {
     Permissions {
         publish: only(permissions.publish),
         subscribe: only(permissions.subscribe),
-        responses: *role == Role::Coordinator,
+        responses: role.answers(),
     }
 }

@@ -5,4 +5,6 @@ pub mod background;
 pub mod coordinator;
 mod fold;
 pub mod intake;
+pub mod routing;
+pub mod rpc;
 pub mod store;

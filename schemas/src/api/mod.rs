@@ -5,5 +5,6 @@ pub mod cost;
 pub mod plans;
 pub mod pools;
 pub mod problem;
+pub mod route;
 pub mod runs;
 pub mod steps;

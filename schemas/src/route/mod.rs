@@ -35,3 +35,14 @@ pub enum Mode {
     /// What it decides is done.
     Act,
 }
+
+impl Mode {
+    /// The word for it, in rows and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Advise => "advise",
+            Self::Act => "act",
+        }
+    }
+}

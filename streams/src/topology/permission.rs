@@ -8,6 +8,15 @@ use maestro_schemas::name::{PoolName, ProjectName};
 
 use super::{INTAKE, ROOT, event_stream, log_stream, submit_stream, task_stream, word};
 
+/// The pool whose workers ask the router, and tell it what became of calls.
+const CALLS_MODELS: &str = "llm";
+const CHOOSE: &str = "choose";
+const LEARN: &str = "learn";
+
+fn route(method: &str) -> String {
+    format!("{ROOT}.{}.route.{method}", word::RPC)
+}
+
 /// Who connects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -31,6 +40,11 @@ pub struct Permissions {
 }
 
 impl Role {
+    /// Whether it answers questions on the reply subjects that come with them.
+    pub fn answers(&self) -> bool {
+        matches!(self, Self::Coordinator | Self::Api)
+    }
+
     /// The role's user name where local mode makes one user of each.
     pub fn user(&self) -> String {
         match self {
@@ -84,7 +98,9 @@ fn api() -> Permissions {
     publish.push(format!("$JS.ACK.{submissions}.>"));
     publish.push(format!("$JS.ACK.*.*.{submissions}.>"));
     publish.push(format!("{ROOT}.{}.{}.*", word::DEAD, word::SUBMIT));
-    Permissions { publish, subscribe: under(&["heartbeat.>", "log.>", "event.>"]) }
+    let mut subscribe = under(&["heartbeat.>", "log.>", "event.>"]);
+    subscribe.extend([CHOOSE, LEARN].map(route));
+    Permissions { publish, subscribe }
 }
 
 fn worker(pool: &PoolName) -> Permissions {
@@ -101,6 +117,9 @@ fn worker(pool: &PoolName) -> Permissions {
         format!("{ROOT}.{}.{pool}.*", word::HEARTBEAT),
         format!("{ROOT}.{}.{}.{pool}", word::DEAD, word::TASK),
     ]);
+    if pool.as_str() == CALLS_MODELS {
+        publish.extend([CHOOSE, LEARN].map(route));
+    }
     Permissions { publish, subscribe: vec![format!("{ROOT}.{}.{pool}.*", word::CONTROL)] }
 }
 

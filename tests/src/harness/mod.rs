@@ -136,7 +136,7 @@ pub fn user(role: &Role) -> User {
         permissions: Permissions {
             publish: Rule::Only { allow: allowed.publish, deny: Vec::new() },
             subscribe: Rule::Only { allow: allowed.subscribe, deny: Vec::new() },
-            responses: matches!(role, Role::Coordinator),
+            responses: role.answers(),
         },
     }
 }

@@ -27,6 +27,7 @@ mod pools;
 pub mod problem;
 pub mod role;
 pub mod route;
+mod routing;
 mod runs;
 pub mod serve;
 mod steps;
@@ -78,6 +79,7 @@ pub fn routes() -> Vec<Route> {
         pools::routes(),
         catalogue::routes(),
         cost::routes(),
+        routing::routes(),
         errors::routes(),
     ]
     .into_iter()

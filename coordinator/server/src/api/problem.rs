@@ -76,6 +76,12 @@ kinds! {
     Mismatch = "MAE-2014", 422, "digest mismatch", None;
     /// The headers or the path are too large.
     HeadersTooLarge = "MAE-2015", 431, "headers too large", None;
+    /// Rules forbid every model.
+    NoModelAllowed = "MAE-4002", 403, "no model may serve this request", Some("the detail names the rule for each deployment");
+    /// No model can serve at this moment.
+    NoModelNow = "MAE-4011", 503, "no model can serve this request now", Some("ask again later, or with wider bounds");
+    /// There is no configuration of the router.
+    NoRouter = "MAE-4012", 404, "no router", Some("start the server with --router-config deploy/router/litellm.yaml");
     /// Too many streams are open.
     TooManyStreams = "MAE-2016", 503, "too many streams", Some("try again later");
 }

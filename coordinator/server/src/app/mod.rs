@@ -16,6 +16,7 @@ pub mod read_log;
 pub mod rerun;
 pub mod send_command;
 pub mod show_cost;
+pub mod show_decision;
 pub mod show_run;
 pub mod store_plan;
 pub mod submit_run;
@@ -27,6 +28,7 @@ use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::name::ProjectName;
 use sqlx::PgPool;
 
+use crate::routing::Routing;
 use crate::store;
 use bus::Bus;
 
@@ -39,6 +41,8 @@ pub struct App {
     pub bus: Arc<Bus>,
     /// Bytes by digest.
     pub objects: ArtifactStore,
+    /// Which model a prompt goes to.
+    pub routing: Routing,
 }
 
 /// Who asks, and of which tenant.

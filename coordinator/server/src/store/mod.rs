@@ -26,6 +26,7 @@ pub mod plan;
 pub mod project_object;
 mod records;
 pub mod result;
+pub mod route_decision;
 pub mod run;
 pub mod run_event;
 pub mod run_state;

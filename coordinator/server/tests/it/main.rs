@@ -13,6 +13,7 @@ mod api_events;
 mod api_hostile;
 mod api_logs;
 mod api_objects;
+mod api_routing;
 mod api_runs;
 mod api_steps;
 mod collector;

@@ -18,7 +18,8 @@ impl Nats {
         let directory = tempfile::tempdir().unwrap();
         let port =
             std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let roles = [Role::Coordinator, Role::Api, Role::Worker("build".parse().unwrap())];
+        let worker = |pool: &str| Role::Worker(pool.parse().unwrap());
+        let roles = [Role::Coordinator, Role::Api, worker("build"), worker("llm")];
         let config = format!(
             "listen: \"127.0.0.1:{port}\"\nmax_payload: 2MB\n
              jetstream {{ store_dir: {:?}\nmax_file_store: 8GB }}\n
@@ -61,8 +62,8 @@ fn users(roles: &[Role]) -> String {
         let allowed = permissions(role);
         writeln!(
             text,
-            "{{ user: {:?}, password: secret, permissions: {{ publish: {{ allow: {:?} }}, subscribe: {{ allow: {:?} }} }} }}",
-            role.user(), allowed.publish, allowed.subscribe
+            "{{ user: {:?}, password: secret, permissions: {{ publish: {{ allow: {:?} }}, subscribe: {{ allow: {:?} }}, allow_responses: {} }} }}",
+            role.user(), allowed.publish, allowed.subscribe, role.answers()
         )
         .unwrap();
     }

@@ -10,6 +10,9 @@ use maestro_server::api::{Api, admit, serve};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::routing::recorder::Recorder;
+use maestro_server::routing::{self, Routing};
+use maestro_server::rpc;
 use maestro_server::store::token::{self, TokenRow};
 use maestro_streams::ensure;
 use maestro_streams::topology::Topology;
@@ -42,7 +45,24 @@ impl Stack {
         let nats = Nats::start();
         let connection = nats.connect(&Role::Coordinator).await;
         ensure::ensure(&connection, &Topology::default().streams()).await.unwrap();
-        Self::over(database, nats, tempfile::tempdir().unwrap(), CancellationToken::new()).await
+        let directory = tempfile::tempdir().unwrap();
+        Self::over(
+            database,
+            nats,
+            directory,
+            (routing::Options::default(), CancellationToken::new()),
+        )
+        .await
+    }
+
+    /// The same, with a router that reads these files.
+    pub async fn with_router(router: routing::Options) -> Self {
+        let database = rows::laid_out().await;
+        let nats = Nats::start();
+        let connection = nats.connect(&Role::Coordinator).await;
+        ensure::ensure(&connection, &Topology::default().streams()).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        Self::over(database, nats, directory, (router, CancellationToken::new())).await
     }
 
     /// A coordinator folds what is submitted; there are no workers.
@@ -58,7 +78,8 @@ impl Stack {
             metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
-        let stack = Self::over(database, nats, directory, stop).await;
+        let stack =
+            Self::over(database, nats, directory, (routing::Options::default(), stop)).await;
         stack.until_ready().await;
         stack
     }
@@ -67,11 +88,15 @@ impl Stack {
         database: Database,
         nats: Nats,
         directory: tempfile::TempDir,
-        stop: CancellationToken,
+        (router, stop): (routing::Options, CancellationToken),
     ) -> Self {
         let objects = ArtifactStore::local(directory.path()).unwrap();
         let bus = Bus::open(nats.connect(&Role::Api).await).await.unwrap();
-        let app = App { pool: database.pool(), bus: Arc::new(bus), objects: objects.clone() };
+        let pool = database.pool();
+        let routing = Routing::start(router, Recorder::start(pool.clone()), stop.clone());
+        let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
+        tokio::spawn(asked);
+        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(serve::serve(listener, Api::new(app, Metrics::new()), stop.clone()));

@@ -1,0 +1,160 @@
+//! `/route/choose` and `/route/outcomes`, for whoever calls models; `…/route/decisions`, for whoever
+//! asks why.
+//!
+//! The project stands in the header `X-Maestro-Project`, since the path of the first is given by the
+//! specification that gateways follow.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use maestro_router::decide::Failure;
+use maestro_router::objective::{self, Objectives};
+use maestro_schemas::api::route::{DecisionRecord, Learnt, OUTCOMES_MAX, Outcomes};
+use maestro_schemas::id::DecisionId;
+use maestro_schemas::name::ProjectName;
+use maestro_schemas::route::{RouteDecision, RouteRequest};
+
+use super::Api;
+use super::admit::Caller;
+use super::extract::{InProject, Json};
+use super::problem::{Kind, Refusal};
+use super::role::Role;
+use super::route::{Access, Parameter, Route};
+use crate::routing::Error;
+
+/// The largest request: its messages are read for tags.
+const BODY_BYTES_MAX: usize = 8 << 20;
+/// A longer request is decided where it holds nobody up.
+const INLINE_CHARS_MAX: u64 = 32 << 10;
+const PROJECT_HEADER: &str = "x-maestro-project";
+const OBJECTIVES_HEADER: &str = "x-maestro-objectives";
+/// The project that is meant where none is named.
+const PROJECT: &str = "default";
+
+const OF_PROJECT: Parameter = Parameter {
+    place: "header",
+    name: "X-Maestro-Project",
+    summary: "The project that asks; `default` where none is named.",
+};
+
+const CHOOSING: &[Parameter] = &[
+    OF_PROJECT,
+    Parameter {
+        place: "header",
+        name: "X-Maestro-Objectives",
+        summary: "What counts: quality, latency, cost, reliability, sovereignty, in falling order or with weights, and bounds.",
+    },
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    let act = Access::Somewhere(Role::Operator);
+    vec![
+        Route::post("/route/choose", act, "Which model a prompt goes to, and why.", choose)
+            .takes::<RouteRequest>()
+            .answers::<RouteDecision>()
+            .with(CHOOSING)
+            .up_to(BODY_BYTES_MAX),
+        Route::post("/route/outcomes", act, "What became of calls, to be learnt from.", learn)
+            .takes::<Outcomes>()
+            .answers::<Learnt>()
+            .with(&[OF_PROJECT])
+            .up_to(1 << 20),
+        Route::get(
+            "/v1/projects/{project}/route/decisions/{decision}",
+            Access::InProject(Role::Viewer),
+            "A decision with all that it was made from.",
+            show,
+        )
+        .answers::<DecisionRecord>(),
+    ]
+}
+
+async fn choose(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(request): Json<RouteRequest>,
+) -> Result<axum::Json<RouteDecision>, Refusal> {
+    let project = project(&caller, &headers)?;
+    let objectives = objectives(&headers, &request)?;
+    let (routing, now_ms) = (api.app.routing.clone(), now_ms());
+    let decided = if request.chars() <= INLINE_CHARS_MAX {
+        routing.choose(&project, request, objectives, now_ms)
+    } else {
+        let deciding = move || routing.choose(&project, request, objectives, now_ms);
+        let decided = tokio::task::spawn_blocking(deciding).await;
+        decided.map_err(|_| Refusal::new(Kind::Fault, "the decision broke off"))?
+    };
+    Ok(axum::Json(decided?))
+}
+
+async fn learn(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(Outcomes { outcomes }): Json<Outcomes>,
+) -> Result<axum::Json<Learnt>, Refusal> {
+    project(&caller, &headers)?;
+    if outcomes.len() > OUTCOMES_MAX {
+        let found = outcomes.len();
+        let detail = format!("outcomes: found {found}; expected at most {OUTCOMES_MAX}");
+        return Err(Refusal::new(Kind::Body, detail));
+    }
+    Ok(axum::Json(Learnt { learnt: api.app.routing.learn(&outcomes)? }))
+}
+
+async fn show(
+    State(api): State<Api>,
+    InProject(asker): InProject,
+    Path((_, decision)): Path<(String, String)>,
+) -> Result<axum::Json<DecisionRecord>, Refusal> {
+    let id: DecisionId = decision
+        .parse()
+        .map_err(|error| Refusal::new(Kind::Parameter, format!("decision: {error}")))?;
+    Ok(axum::Json(api.app.show_decision(&asker.project, id).await?))
+}
+
+/// The project that asks; refused where the caller's token does not reach it.
+fn project(caller: &Caller, headers: &HeaderMap) -> Result<ProjectName, Refusal> {
+    let text = text(headers, PROJECT_HEADER)?.unwrap_or(PROJECT);
+    let project: ProjectName = text
+        .parse()
+        .map_err(|error| Refusal::new(Kind::Parameter, format!("X-Maestro-Project: {error}")))?;
+    match caller.grants.in_project(&project) {
+        Some(role) if role >= Role::Operator => Ok(project),
+        _ => Err(Refusal::new(Kind::Forbidden, "this needs the role operator in the project")),
+    }
+}
+
+fn objectives(headers: &HeaderMap, request: &RouteRequest) -> Result<Objectives, Refusal> {
+    let given = text(headers, OBJECTIVES_HEADER)?.or(request.objectives.as_deref());
+    objective::parse(given.unwrap_or_default())
+        .map_err(|error| Refusal::new(Kind::Parameter, format!("X-Maestro-Objectives: {error}")))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+    let value = headers.get(name).map(|value| value.to_str());
+    value
+        .transpose()
+        .map_err(|_| Refusal::new(Kind::Parameter, format!("{name}: expected visible ASCII")))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            Error::Unconfigured(_) => Self::new(Kind::NoRouter, detail),
+            Error::Failed(Failure::Invalid(_)) => Self::new(Kind::Body, detail),
+            Error::Failed(Failure::Refused(refusal)) if refusal.status == 403 => {
+                Self::new(Kind::NoModelAllowed, detail)
+            }
+            Error::Failed(Failure::Refused(_)) => Self::new(Kind::NoModelNow, detail),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The router as a service: what is known of the fleet, the configuration and policies that hold, and
+//! the decisions that were made.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | here | [`Routing`]: decides, and learns what became of calls |
+//! | [`source`] | the configuration's file, read again while it runs |
+//! | [`judge`] | asks the policies about each deployment |
+//! | [`recorder`] | writes decisions down, in batches, off the path of the answer |
+//!
+//! The API and the bus ask it ([`crate::api`], [`crate::rpc`]). The decision itself is
+//! `maestro_router::decide`'s; nothing here weighs anything. What must stay true: a prompt's text
+//! leaves this module by no way, its length and tags do; where policies are configured and cannot
+//! answer, nothing is permitted.
+
+pub mod judge;
+pub mod recorder;
+pub mod source;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use maestro_policies::reload::Policies;
+use maestro_router::breaker::{Permit, Standing};
+use maestro_router::config::Config;
+use maestro_router::decide::{Facts, Failure, choose};
+use maestro_router::live::Live;
+use maestro_router::objective::Objectives;
+use maestro_router::tags::{self, Settings};
+use maestro_schemas::call::CallOutcome;
+use maestro_schemas::id::DecisionId;
+use maestro_schemas::name::ProjectName;
+use maestro_schemas::route::{Cause, Choice, RouteDecision, RouteRequest};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use self::judge::Judge;
+use self::recorder::{Decided, Recorder};
+use self::source::Source;
+
+/// How often files are looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How often a decision is made anew because somebody else took the probe that it counted on.
+const PROBES_LOST_MAX: usize = 8;
+
+/// Where the router finds what it is told.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The configuration, as `deploy/router/litellm.yaml`.
+    pub config: Option<PathBuf>,
+    /// The directory of policies; where it is named, nothing is permitted that they do not permit.
+    pub policies: Option<PathBuf>,
+}
+
+/// Why there is no decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no configuration, or none that was ever good.
+    #[error("the router has no configuration: {0}")]
+    Unconfigured(String),
+    /// The request cannot be, or nobody may serve it.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// The router. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Routing {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    source: Source,
+    judge: Option<Judge>,
+    live: Mutex<Live>,
+    recorder: Recorder,
+}
+
+impl Routing {
+    /// Reads what it is told for the first time, and again until `stop`.
+    pub fn start(options: Options, recorder: Recorder, stop: CancellationToken) -> Self {
+        let shared = Arc::new(Shared {
+            source: Source::open(options.config),
+            judge: options.policies.map(|root| Judge::new(Policies::open(root))),
+            live: Mutex::default(),
+            recorder,
+        });
+        let watched = shared.clone();
+        tokio::spawn(async move { watched.watch(stop).await });
+        Self { shared }
+    }
+
+    /// Decides. Takes as long as reading the prompt for tags takes, so a long one is no matter for a
+    /// thread that serves others.
+    pub fn choose(
+        &self,
+        project: &ProjectName,
+        request: RouteRequest,
+        objectives: Objectives,
+        now_ms: u64,
+    ) -> Result<RouteDecision, Error> {
+        let held = self.shared.source.held().map_err(Error::Unconfigured)?;
+        let request = without_text(request);
+        let policy = match &self.shared.judge {
+            Some(judge) => judge.policy(project, &held.config, &request),
+            None => maestro_router::decide::Policy::Off,
+        };
+        let mut facts = Facts {
+            now_ms,
+            mode: held.config.mode(project),
+            config_version: held.version,
+            policy,
+            candidates: self.live().candidates(&held.config, now_ms, request.topic.as_deref()),
+        };
+        let choice = self.settle(&held.config, &mut facts, &request, &objectives)?;
+        let decision = RouteDecision { decision_id: DecisionId::generate(), choice };
+        self.shared.recorder.keep(Decided {
+            id: decision.decision_id,
+            project: project.clone(),
+            config: held.text.clone(),
+            config_digest: held.config.digest,
+            facts,
+            request,
+            objectives,
+            choice: decision.choice.clone(),
+        });
+        Ok(decision)
+    }
+
+    /// A choice whose probe, if it is one, is this caller's alone.
+    fn settle(
+        &self,
+        config: &Config,
+        facts: &mut Facts,
+        request: &RouteRequest,
+        objectives: &Objectives,
+    ) -> Result<Choice, Error> {
+        for _ in 0..PROBES_LOST_MAX {
+            let choice = choose(config, facts, request, objectives)?;
+            if choice.rationale.cause != Cause::Probe {
+                return Ok(choice);
+            }
+            match self.live().ask(config, &choice.deployment, facts.now_ms) {
+                Some(Permit::Wait(until)) => {
+                    let lost = facts.candidates.entry(choice.deployment).or_default();
+                    lost.standing = Standing::Open(until);
+                }
+                _ => return Ok(choice),
+            }
+        }
+        Ok(choose(config, facts, request, objectives)?)
+    }
+
+    /// Learns what became of calls; answers of how many it could.
+    pub fn learn(&self, outcomes: &[CallOutcome]) -> Result<usize, Error> {
+        let held = self.shared.source.held().map_err(Error::Unconfigured)?;
+        let mut live = self.live();
+        Ok(outcomes.iter().filter(|outcome| live.learn(&held.config, outcome)).count())
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        // What it holds is whole between two outcomes.
+        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let this = self.clone();
+            let looked = tokio::task::spawn_blocking(move || this.look()).await;
+            if looked.is_err() {
+                tracing::error!("the router's files could not be looked at");
+            }
+        }
+    }
+
+    fn look(&self) {
+        if let Some(judge) = &self.judge {
+            judge.poll();
+        }
+        if self.source.poll()
+            && let Ok(held) = self.source.held()
+        {
+            let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+            live.retain(&held.config);
+        }
+    }
+}
+
+/// The request with the tags of its messages, and their length in place of them.
+fn without_text(mut request: RouteRequest) -> RouteRequest {
+    let text: String = request.messages.iter().flat_map(texts).collect::<Vec<_>>().join("\n");
+    let found = tags::tags(&text, &Settings::default());
+    for tag in found.tags {
+        let name = serde_json::to_value(tag).ok();
+        if let Some(name) = name.as_ref().and_then(Value::as_str)
+            && !request.tags.iter().any(|other| other == name)
+        {
+            request.tags.push(name.to_owned());
+        }
+    }
+    request.prompt_chars = Some(request.chars());
+    request.messages.clear();
+    request
+}
+
+/// Every text of a message: of its content, of parts of it, of functions' arguments.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(parts) => parts.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_messages_only_their_length_and_tags_are_left() {
+        let messages = json!([{"role": "user", "content": [{"type": "text", "text": "IBAN: DE89 3704 0044 0532 0130 00"}]}]);
+        let messages = messages.as_array().unwrap().clone();
+        let request = without_text(RouteRequest { messages, ..RouteRequest::default() });
+        assert_eq!(request.tags, ["pii"]);
+        assert_eq!((request.messages.len(), request.prompt_chars), (0, Some(33)));
+    }
+}

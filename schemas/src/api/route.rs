@@ -1,0 +1,76 @@
+//! `/route/choose`, `/route/outcomes`, `/v1/projects/{project}/route/decisions/{decision}`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::call::CallOutcome;
+use crate::id::DecisionId;
+use crate::name::ProjectName;
+use crate::route::{RouteDecision, RouteRequest};
+
+/// The most outcomes of one report.
+pub const OUTCOMES_MAX: usize = 1_000;
+
+/// What became of calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outcomes {
+    /// At most [`OUTCOMES_MAX`].
+    pub outcomes: Vec<CallOutcome>,
+}
+
+/// How many outcomes could be learnt from: those of deployments that are configured, and sane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Learnt {
+    /// Their number.
+    pub learnt: usize,
+}
+
+/// A decision with all that it was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionRecord {
+    /// Its id.
+    pub decision_id: DecisionId,
+    /// The configuration's text.
+    pub config: String,
+    /// What was known: time, mode, verdicts, each deployment as it stood.
+    pub facts: Value,
+    /// What was asked; of the messages only their length and tags.
+    pub request: RouteRequest,
+    /// What was wanted.
+    pub objectives: Value,
+    /// The decision as JSON, letter by letter.
+    pub choice: String,
+}
+
+/// A question to the router over the bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteQuestion {
+    /// The tenant.
+    pub project: ProjectName,
+    /// What is asked.
+    pub request: RouteRequest,
+}
+
+/// The router's answer over the bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum RouteAnswer {
+    /// It decided.
+    Decided {
+        /// The decision.
+        decision: Box<RouteDecision>,
+    },
+    /// Nobody may serve, or the question cannot be.
+    Refused {
+        /// The stable code.
+        code: String,
+        /// The status that HTTP would have.
+        status: u16,
+        /// In words.
+        message: String,
+    },
+    /// No configuration holds: the caller decides as if there were no router.
+    Unconfigured,
+}
