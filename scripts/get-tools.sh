@@ -168,9 +168,14 @@ postgres() {
 
 # --- LiteLLM ---------------------------------------------------------------------------------
 
-# The lock that was installed is kept beside what came of it.
+# What was installed, and for which Python: what is built for one does not load in another.
+litellm_mark() {
+  python3 -c 'import sys; print(sys.version_info[:2], sys.platform)'
+  cat deploy/router/litellm.lock
+}
+
 has_litellm() {
-  [ -x "$tools/litellm/bin/litellm" ] && cmp -s deploy/router/litellm.lock "$tools/litellm/installed.lock"
+  [ -x "$tools/litellm/bin/litellm" ] && litellm_mark | cmp -s - "$tools/litellm/installed"
 }
 
 get_litellm() {
@@ -181,7 +186,7 @@ get_litellm() {
   python3 -m pip install --disable-pip-version-check --no-deps --only-binary=:all: \
     --require-hashes -r deploy/router/litellm.lock --target "$new/litellm"
   LITELLM_LOCAL_MODEL_COST_MAP=True PYTHONPATH="$new/litellm" python3 -c 'import litellm.proxy.proxy_cli'
-  cp deploy/router/litellm.lock "$new/litellm/installed.lock"
+  litellm_mark >"$new/litellm/installed"
   rm -rf "$tools/litellm"
   mv "$new/litellm" "$tools/litellm"
 }

@@ -81,7 +81,8 @@ pub const PROVIDER_KEYS: [&str; 8] = [
 ];
 
 /// How to leave the machine, for a local stack's LiteLLM.
-pub const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
+pub const PROXIES: [&str; 6] =
+    ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"];
 
 /// Where the socket of a local stack lies whose own directory is too deep for one.
 pub const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";

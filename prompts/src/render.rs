@@ -2,6 +2,7 @@
 //! empty place, and within limits of work and size.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
@@ -54,20 +55,39 @@ pub fn render(
         files.text(&path).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))
     });
     let message = |name: &str, text: &str, line: usize| -> Result<String, Fault> {
-        let rendered = environment.render_named_str(name, text, Serde(&values));
-        let text = rendered.map_err(|error| fault(&error, line))?;
-        if text.len() > RENDERED_BYTES_MAX {
-            let found = text.len();
-            let message =
-                format!("the message has {found} bytes; the most is {RENDERED_BYTES_MAX}");
-            return Err(Fault::new(line, message));
+        let template = environment.template_from_named_str(name, text);
+        let template = template.map_err(|error| fault(&error, line))?;
+        let mut bounded = Bounded(Vec::new());
+        match template.render_captured_to(Serde(&values), &mut bounded) {
+            Ok(_) => {
+                String::from_utf8(bounded.0).map_err(|_| Fault::new(line, "the message is no text"))
+            }
+            Err(_) if bounded.0.len() >= RENDERED_BYTES_MAX => {
+                let message = format!("the message has more than {RENDERED_BYTES_MAX} bytes");
+                Err(Fault::new(line, message))
+            }
+            Err(error) => Err(fault(&error, line)),
         }
-        Ok(text)
     };
     Ok(Rendered {
         system: prompt.head.system.as_deref().map(|text| message(SYSTEM, text, 1)).transpose()?,
         user: message(BODY, &prompt.body, prompt.body_line)?,
     })
+}
+
+/// Takes what is rendered up to [`RENDERED_BYTES_MAX`], and ends the rendering there.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = RENDERED_BYTES_MAX.saturating_sub(self.0.len());
+        self.0.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+        if bytes.len() > room { Err(io::Error::other("too large")) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether both templates can be parsed and use only what they may.
@@ -204,6 +224,13 @@ mod tests {
         let text =
             "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
         assert!(rendered(text, json!({})).unwrap_err().contains("steps"));
+    }
+
+    #[test]
+    fn a_message_that_grows_too_large_ends_where_it_does() {
+        let text = "{% for a in range(9999) %}{{ 'x' * 1000 }}{{ file('a.ts') }}{% endfor %}";
+        let why = rendered(text, json!({})).unwrap_err();
+        assert!(why.contains("more than 4194304 bytes"), "{why}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::id::{ExecutionId, RunId, WorkerId};
+use crate::id::{DecisionId, ExecutionId, RunId, WorkerId};
 use crate::name::PoolName;
 use crate::outcome::Outcome;
 use crate::step::{AttemptToken, StepAddress};
@@ -64,14 +64,18 @@ pub struct ModelCall {
     /// Whether the cost is what the gateway told. A call that broke off after it was sent may have
     /// been paid for, so it counts in full.
     pub settled: bool,
-    /// Whether its answer had been paid for by a former execution of the attempt.
-    #[serde(default)]
-    pub remembered: bool,
+    /// The former execution of the attempt that made the call and paid, where this one only found its
+    /// answer, and the how-manieth call of that execution it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<(ExecutionId, u32)>,
     /// Whether no model was asked, because the gateway answers by itself.
     #[serde(default)]
     pub offline: bool,
     /// From the request to the end of the answer, in milliseconds.
     pub wall_ms: u64,
+    /// The router's decision that it followed, where there is a router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
 }
 
 /// What an execution took.

@@ -21,9 +21,10 @@ fn call(cost_microusd: u64, settled: bool) -> ModelCall {
         output_tokens: 5,
         cost_microusd,
         settled,
-        remembered: false,
+        payer: None,
         offline: false,
         wall_ms: 1,
+        decision: None,
     }
 }
 

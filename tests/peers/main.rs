@@ -4,4 +4,5 @@
 
 mod models;
 mod provider;
+mod routed;
 mod stage;

@@ -91,8 +91,10 @@ async fn a_redelivered_attempt_pays_nobody_twice() {
         (&json!("once"), &json!("once"))
     );
     assert_eq!(stage.provider.seen("redelivered").len(), 1);
-    assert_eq!((paid.ledger.spent_microusd(), again.ledger.spent_microusd()), (price(1), 0));
-    assert!(again.ledger.calls()[0].remembered);
+    // Both tell of the one call, under the execution that made it.
+    let (first_call, found) = (&paid.ledger.calls()[0], &again.ledger.calls()[0]);
+    assert_eq!((first_call.cost_microusd, found.cost_microusd), (price(1), price(1)));
+    assert_eq!((first_call.payer, found.payer), (None, Some((paid.id, 0))));
     let mut next = first.clone();
     next.token.number = 2;
     stage.carry_out(&next).await.outputs();
@@ -118,6 +120,16 @@ async fn a_call_that_is_stopped_in_mid_stream_ends_at_once_and_counts_in_full() 
     assert!(matches!(ended.outcome, Outcome::Cancelled { .. }), "{:?}", ended.outcome);
     let calls = ended.ledger.calls();
     assert!(!calls[0].settled && calls[0].cost_microusd >= 100 * OUTPUT_PRICE, "{calls:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_counted_costs_the_most_that_it_may() {
+    let stage = Stage::new("uncounted", [Turn::SayUncounted("free lunch".to_owned())]).await;
+    let with = json!({"model": "uncounted", "prompt": "x", "max_tokens": 50});
+    let ended = stage.ask("litellm.generate", with).await;
+    ended.outputs();
+    let call = &ended.ledger.calls()[0];
+    assert!(call.cost_microusd > 0, "{call:?}");
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub const INPUT_TOKENS: u64 = 10;
 pub enum Turn {
     /// With this text, a word a piece.
     Say(String),
+    /// The same, without a word of how many tokens that took.
+    SayUncounted(String),
     /// With a call of a function.
     Call(&'static str, Value),
     /// With this status, and a pause that it asks for.
@@ -128,6 +130,7 @@ async fn chat(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
             let tokens = words(&text).len() as u64;
             if is_streamed { said(&model, &text, tokens) } else { whole(&model, &text, tokens) }
         }
+        Some(Turn::SayUncounted(text)) => stream(pieces(&model, &text, "data: [DONE]\n\n".into())),
         Some(Turn::Call(name, arguments)) => called(&model, name, &arguments),
         Some(Turn::Cut(text)) => begun(&model, &text, Duration::ZERO),
         Some(Turn::Hang(text)) => begun(&model, &text, Duration::from_secs(3_600)),
@@ -178,11 +181,15 @@ fn stream(pieces: Vec<String>) -> Response {
 }
 
 fn said(model: &str, text: &str, tokens: u64) -> Response {
+    stream(pieces(model, text, usage(model, tokens)))
+}
+
+fn pieces(model: &str, text: &str, end: String) -> Vec<String> {
     let mut pieces = vec![piece(model, json!({ "role": "assistant", "content": "" }), None)];
     pieces.extend(words(text).iter().map(|word| piece(model, json!({ "content": word }), None)));
     pieces.push(piece(model, json!({}), Some("stop")));
-    pieces.push(usage(model, tokens));
-    stream(pieces)
+    pieces.push(end);
+    pieces
 }
 
 fn whole(model: &str, text: &str, tokens: u64) -> Response {

@@ -9,6 +9,7 @@ use maestro_evidence::store::ArtifactStore;
 use maestro_kit::action::{Execution, Handler as _};
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
 use maestro_llm::gateway::Keeper as _;
 use maestro_llm::{Gateway, LlmPool};
@@ -27,7 +28,11 @@ use tokio_util::sync::CancellationToken;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 12] = [
+const MODELS: [&str; 16] = [
+    "uncounted",
+    "failing",
+    "steady",
+    "inhouse",
     "greets",
     "repairs",
     "unfit",
@@ -66,6 +71,12 @@ async fn start() -> Peers {
     Peers { proxy, provider }
 }
 
+/// The proxy and the provider that all tests share.
+pub(crate) async fn shared() -> (&'static Litellm, &'static Provider) {
+    let peers = peers().await;
+    (&peers.proxy, &peers.provider)
+}
+
 /// What a test works with: the shared peers, a store and a pool of its own.
 pub(crate) struct Stage {
     pub(crate) store: ArtifactStore,
@@ -77,6 +88,7 @@ pub(crate) struct Stage {
 
 /// How an execution ended, and what it spent.
 pub(crate) struct Ended {
+    pub(crate) id: ExecutionId,
     pub(crate) outcome: Outcome,
     pub(crate) ledger: Ledger,
     pub(crate) log: String,
@@ -109,6 +121,7 @@ impl Stage {
             log: log.clone(),
             store: self.store.clone(),
             ledger: ledger.clone(),
+            router: RouterClient::nobody(),
             scratch: Scratch::below(self.dir.path(), id),
         };
         let outcome = self.pool.carry_out(execution).await;
@@ -117,7 +130,7 @@ impl Stage {
             Some(kept) => self.store.get(kept.digest, 1 << 20).await.expect("a log").to_vec(),
             None => Vec::new(),
         };
-        Ended { outcome, ledger, log: String::from_utf8(text).expect("text") }
+        Ended { id, outcome, ledger, log: String::from_utf8(text).expect("text") }
     }
 
     pub(crate) async fn ask(&self, action: &str, with: Value) -> Ended {

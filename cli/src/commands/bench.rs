@@ -74,7 +74,7 @@ async fn measure(args: &Args, fleet: &Fleet, output: &Output) -> Result<Figures,
     for number in 1..=args.rounds {
         if !args.no_raw {
             output.talk(&format!("round {number} of {}: the raw bus", args.rounds));
-            raw.push(raw_bus(fleet, args.slots).await?);
+            raw.push(raw_bus(fleet, args.in_flight(shape)).await?);
         }
         output.talk(&format!("round {number} of {}: {} runs", args.rounds, args.runs));
         let (round, _) = load.round(fleet, shape, args.runs).await?;
@@ -107,20 +107,34 @@ fn words(shape: Shape, runs: u32) -> String {
     }
 }
 
-/// Steps per second of the raw bus, the best over some windows and batches.
-async fn raw_bus(fleet: &Fleet, slots: u32) -> Result<f64, Error> {
+impl Args {
+    /// How many steps can be under way at once: a chain has one, a fan-out all that have a slot.
+    fn in_flight(&self, shape: Shape) -> u32 {
+        let of_a_run = match shape {
+            Shape::Chain(_) => 1,
+            Shape::FanOut(items) => items,
+        };
+        self.runs.saturating_mul(of_a_run).clamp(1, self.slots)
+    }
+}
+
+/// Steps per second of the raw bus, the best over some windows and batches. What is under way is on the
+/// order of what the runs have under way: with a hundred runs, no more than about a hundred steps are
+/// ever on the bus, and a bus that carries a thousand is another one.
+async fn raw_bus(fleet: &Fleet, in_flight: u32) -> Result<f64, Error> {
     let config = BusConfig {
         coordinator: fleet.bus(&Role::Coordinator),
         worker: fleet.bus(&worker_role(RAW_POOL)),
         pool: RAW_POOL.parse().map_err(|source| Error::service("name the pool", source))?,
         topology: Topology::default(),
         steps: RAW_STEPS,
-        window: slots,
-        batch: slots,
+        window: in_flight,
+        batch: in_flight,
         task_bytes: 700,
         report_bytes: 600,
     };
-    let (best, _, _) = best_of(&config, &[512, 1_024, 2_048], &[256, 512])
+    let windows = [in_flight.div_ceil(2), in_flight, in_flight.saturating_mul(2)];
+    let (best, _, _) = best_of(&config, &windows, &[256, 512])
         .await
         .map_err(|source| Error::service("measure the raw bus", source))?;
     Ok(best)

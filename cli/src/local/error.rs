@@ -119,6 +119,12 @@ pub enum Error {
         /// What it said.
         source: sqlx::Error,
     },
+    /// The router's configuration is none.
+    #[error("the router's configuration cannot be used: {faults}")]
+    Router {
+        /// Each fault with its place.
+        faults: String,
+    },
     /// A name given by the caller cannot be used.
     #[error("{name:?} is not a usable {what}: {rule}")]
     Name {

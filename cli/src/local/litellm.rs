@@ -54,6 +54,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// The models that it serves; absent means any, by the providers' keys.
     pub models: Option<Models>,
+    /// The router's configuration, whose models it serves instead.
+    pub router: Option<PathBuf>,
 }
 
 impl Options {
@@ -69,6 +71,7 @@ impl Options {
                 .map(PathBuf::from),
             dir,
             models: None,
+            router: None,
         }
     }
 }
@@ -134,13 +137,17 @@ async fn start(options: &Options) -> Result<Running, Error> {
     let site = find(options)?;
     paths::make_dir(&options.dir)?;
     let dir = options.dir.canonicalize().map_err(Error::file("resolve", &options.dir))?;
-    let file = dir.join("config.json");
+    let file = dir.join("config.yaml");
     leftover::end(&Mark { name: "python3", path: file.clone() }, ABANDON).await?;
     let keys = given(&env_vars::PROVIDER_KEYS);
     let by_keys = || if keys.is_empty() { Models::Offline } else { Models::Any };
-    let models = options.models.clone().unwrap_or_else(by_keys);
+    let models = match &options.router {
+        Some(file) => rendered(file, keys.is_empty())?,
+        None => options.models.clone().unwrap_or_else(by_keys),
+    };
+    let is_offline = options.models.is_none() && keys.is_empty();
     let config = Config { key: format!("sk-{}", credentials::generate()), models };
-    paths::write_file(&file, config.render().to_string().as_bytes())?;
+    paths::write_file(&file, config.text().as_bytes())?;
     let port = free_port()?;
     let mut argv = child::dies_with_us("KILL");
     argv.extend([python()?.into_os_string(), site.join("bin/litellm").into_os_string()]);
@@ -149,7 +156,11 @@ async fn start(options: &Options) -> Result<Running, Error> {
     argv.push(port.to_string().into());
     let mut variables: Vec<(OsString, OsString)> = keys;
     variables.extend(given(&env_vars::PROXIES));
+    variables.extend(named_by_models(&config.models));
+    variables.push(("LITELLM_MASTER_KEY".into(), config.key.clone().into()));
     variables.extend(LOCAL.map(|name| (name.into(), "True".into())));
+    // Else it takes what stands in a `.env` file of some directory above it.
+    variables.push(("LITELLM_MODE".into(), "PRODUCTION".into()));
     variables.extend([
         ("PYTHONPATH".into(), site.into_os_string()),
         ("HOME".into(), dir.clone().into_os_string()),
@@ -164,7 +175,7 @@ async fn start(options: &Options) -> Result<Running, Error> {
         }
         status = child.ended() => return Err(child.ended_early(status)),
     }
-    let offline = (config.models == Models::Offline).then(|| {
+    let offline = is_offline.then(|| {
         format!(
             "[offline mock: no model is asked, because none of {} is set where the local stack was started]",
             env_vars::PROVIDER_KEYS.join(", ")
@@ -172,6 +183,15 @@ async fn start(options: &Options) -> Result<Running, Error> {
     });
     let url = format!("http://127.0.0.1:{port}");
     Ok(Running { child, endpoint: Endpoint { url, key: Some(config.key), offline } })
+}
+
+/// The models of the router's configuration, for callers that have asked the router before.
+fn rendered(file: &Path, offline: bool) -> Result<Models, Error> {
+    let text = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
+    let config = maestro_router::config::Config::read(&text, &file.display().to_string());
+    let config = config.map_err(|faults| Error::Router { faults: faults.to_string() })?;
+    let options = maestro_router::render::Options { offline, decided: true };
+    Ok(Models::Rendered(maestro_router::render::render(&config, options)))
 }
 
 /// The installation that is used.
@@ -213,6 +233,16 @@ fn given(names: &[&str]) -> Vec<(OsString, OsString)> {
         Some((OsString::from(name), value))
     };
     names.iter().filter_map(value).collect()
+}
+
+/// A rendered file names the variables that hold its servers' addresses and keys.
+fn named_by_models(models: &Models) -> Vec<(OsString, OsString)> {
+    let Models::Rendered(text) = models else { return Vec::new() };
+    let names = text.split("os.environ/").skip(1).map(|rest| {
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+    });
+    given(&names.collect::<Vec<_>>())
 }
 
 /// The proxy cannot choose its port by itself. Between this and its start another process may take

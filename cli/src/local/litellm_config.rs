@@ -1,5 +1,5 @@
-//! The configuration that a local stack's LiteLLM proxy starts with, as JSON, which its YAML reader
-//! takes too.
+//! The configuration that a local stack's LiteLLM proxy starts with: made here as JSON, which its YAML
+//! reader takes too, or rendered from the router's.
 
 use serde_json::{Value, json};
 
@@ -28,22 +28,34 @@ pub enum Models {
     Offline,
     /// These, as LiteLLM's `model_list` has them.
     Listed(Value),
+    /// A whole file, made from the router's configuration.
+    Rendered(String),
 }
 
 impl Config {
-    /// The file.
-    pub fn render(&self) -> Value {
-        json!({
-            "model_list": match &self.models {
-                Models::Any => online(),
-                Models::Offline => offline(),
-                Models::Listed(list) => list.clone(),
+    /// The file. Its key is none of its contents where it was rendered elsewhere: the proxy finds it
+    /// in its environment.
+    pub fn text(&self) -> String {
+        match &self.models {
+            Models::Any => self.file(online()),
+            Models::Offline => self.file(offline()),
+            Models::Listed(list) => self.file(list.clone()),
+            Models::Rendered(text) => text.clone(),
+        }
+    }
+
+    fn file(&self, models: Value) -> String {
+        let file = json!({
+            "model_list": models,
+            "litellm_settings": {
+                "num_retries": 0, "telemetry": false, "drop_params": true,
+                "include_cost_in_streaming_usage": true,
             },
-            "litellm_settings": { "num_retries": 0, "telemetry": false, "drop_params": true },
             // Whether to try again, and where, is not the proxy's to decide.
             "router_settings": { "num_retries": 0, "disable_cooldowns": true },
             "general_settings": { "master_key": self.key },
-        })
+        });
+        file.to_string()
     }
 }
 

@@ -85,7 +85,10 @@ impl Roles {
         });
         let draining = CancellationToken::new();
         let mut working = JoinSet::new();
-        let gateway = Litellm::new(litellm::Options::of_project(project, stack.paths().litellm()));
+        let gateway = Litellm::new(litellm::Options {
+            router: router(project).config,
+            ..litellm::Options::of_project(project, stack.paths().litellm())
+        });
         let serves = (worker(stack, store), pools(stack, &gateway)?);
         working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };

@@ -26,6 +26,7 @@ create table model_call (
   remembered    boolean not null,
   offline       boolean not null,
   wall_ms       bigint not null,
+  decision      uuid,
   primary key (execution, ordinal)
 );
 
@@ -37,15 +38,16 @@ create function record_calls(calls json) returns void language sql as $$
   insert into model_call (execution, ordinal, run, project, pipeline, stage, step, node, item, visit,
                           attempt, batch, at_ms, model, served_by, deployment, prompt, request,
                           input_tokens, output_tokens, cost_microusd, settled, remembered, offline,
-                          wall_ms)
+                          wall_ms, decision)
     select execution, ordinal, run, project, pipeline, stage, step, node, item, visit, attempt, batch,
            at_ms, model, served_by, deployment, decode(prompt, 'hex'), decode(request, 'hex'),
-           input_tokens, output_tokens, cost_microusd, settled, remembered, offline, wall_ms
+           input_tokens, output_tokens, cost_microusd, settled, remembered, offline, wall_ms,
+           decision
       from json_to_recordset(calls)
         as x (execution uuid, ordinal int, run uuid, project text, pipeline text, stage text, step text,
               node int, item int, visit int, attempt int, batch bigint, at_ms bigint, model text,
               served_by text, deployment text, prompt text, request text, input_tokens bigint,
               output_tokens bigint, cost_microusd bigint, settled boolean, remembered boolean,
-              offline boolean, wall_ms bigint)
+              offline boolean, wall_ms bigint, decision uuid)
   on conflict (execution, ordinal) do nothing
 $$;

@@ -34,6 +34,9 @@ const RETRIES: [&str; 6] = [
 pub struct Options {
     /// Every model answers with a text that says that it is none, and no key is needed.
     pub offline: bool,
+    /// Whoever calls has asked the router before: the proxy neither asks it nor tries a model that the
+    /// router did not name.
+    pub decided: bool,
 }
 
 /// The text of LiteLLM's configuration.
@@ -41,8 +44,8 @@ pub fn render(config: &Config, options: Options) -> String {
     let models = config.deployments.iter().map(|one| model(one, options));
     let mut root = vec![
         ("model_list".to_owned(), Node::List(models.collect())),
-        ("litellm_settings".to_owned(), settings()),
-        ("router_settings".to_owned(), router(config)),
+        ("litellm_settings".to_owned(), settings(options)),
+        ("router_settings".to_owned(), router(config, options)),
     ];
     if !config.general_settings.is_empty() {
         root.push(("general_settings".to_owned(), open(&config.general_settings)));
@@ -116,16 +119,19 @@ fn info(deployment: &Deployment) -> Node {
     Node::Map(node)
 }
 
-fn settings() -> Node {
+fn settings(options: Options) -> Node {
+    let hooks = if options.decided { Vec::new() } else { vec![Node::text(HOOK)] };
     Node::map([
-        ("callbacks", Node::List(vec![Node::text(HOOK)])),
+        ("callbacks", Node::List(hooks)),
+        ("include_cost_in_streaming_usage", Node::truth(true)),
         ("num_retries", Node::whole(0)),
         ("telemetry", Node::truth(false)),
     ])
 }
 
-fn router(config: &Config) -> Node {
-    let chains = config.fallbacks.iter().map(|(model, chain)| {
+fn router(config: &Config, options: Options) -> Node {
+    let chains = config.fallbacks.iter().filter(|_| !options.decided);
+    let chains = chains.map(|(model, chain)| {
         let models = chain.iter().map(|one| Node::text(one)).collect();
         Node::Map(vec![(model.clone(), Node::List(models))])
     });
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn offline_no_key_is_needed_and_every_answer_says_that_it_is_none() {
-        let text = specified(Options { offline: true });
+        let text = specified(Options { offline: true, ..Options::default() });
         assert_eq!(text.matches("    api_key: sk-offline\n").count(), 3);
         assert_eq!(text.matches("    mock_response: \"[offline] ").count(), 3);
     }
@@ -206,7 +212,7 @@ mod tests {
         let text = "model_list: [{model_name: a, litellm_params: {model: openai/a, api_key: sk-own, \
                     timeout: 5}}]\ngeneral_settings: {master_key: os.environ/KEY}\n";
         let config = Config::read(text, "r.yaml").unwrap();
-        let offline = render(&config, Options { offline: true });
+        let offline = render(&config, Options { offline: true, ..Options::default() });
         assert!(!offline.contains("sk-own") && offline.contains("    timeout: 5\n"), "{offline}");
         let online = render(&config, Options::default());
         assert!(online.contains("    api_key: sk-own\n"));

@@ -36,7 +36,7 @@ pub struct RouteRequest {
     /// A model, a group of models or one deployment; without it any model may be taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The prompt as chat messages. Only its length is looked at.
+    /// The prompt as chat messages. They are read for tags and counted, and kept nowhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Value>,
     /// The prompt's length in characters, where the messages are not sent.

@@ -66,7 +66,8 @@ impl Cluster {
         self.serve(name, slots, pool, handler).await
     }
 
-    async fn serve(
+    /// Starts a worker of any pool in this process.
+    pub async fn serve(
         &self,
         name: &str,
         slots: u32,

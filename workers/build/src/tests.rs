@@ -10,6 +10,7 @@ use maestro_kit::action::{Execution, Handler};
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
 use maestro_schemas::action::Effect;
 use maestro_schemas::artifact::Artifact;
@@ -62,6 +63,7 @@ impl Bench {
             log,
             store: self.store.clone(),
             ledger: Ledger::default(),
+            router: RouterClient::nobody(),
             scratch: Scratch::below(self.directory.path(), id),
         }
     }

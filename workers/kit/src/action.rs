@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Ledger;
 use crate::log::LogSink;
+use crate::router::RouterClient;
 use crate::scratch::Scratch;
 
 /// One carrying-out of an attempt, with all that its handler may use.
@@ -33,6 +34,8 @@ pub struct Execution {
     pub store: ArtifactStore,
     /// Where calls of models are written down, with what they cost.
     pub ledger: Ledger,
+    /// Says which model a call goes to.
+    pub router: RouterClient,
     /// A directory of this execution's own, made when it is first asked for.
     pub scratch: Scratch,
 }

@@ -19,6 +19,7 @@ use crate::log::LogSink;
 use crate::outcome::{Ended, reported, with_artifacts};
 use crate::registry::{Cause, Hand, millis};
 use crate::report::Finished;
+use crate::router::RouterClient;
 use crate::scratch::Scratch;
 use crate::session::Pool;
 
@@ -132,6 +133,7 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
         log: LogSink::streamed(pool.store.clone(), pool.logs.clone(), &address),
         store: pool.store.clone(),
         ledger: hand.ledger.clone(),
+        router: RouterClient::over(pool.logs.clone()),
         scratch: Scratch::below(&pool.scratch, hand.execution),
     }
 }

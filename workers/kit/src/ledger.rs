@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use maestro_schemas::report::{CALLS_MAX, ModelCall};
 
+/// The most that is believed, a million dollars: what is beyond was never paid.
+const SPENT_MICROUSD_MAX: u64 = 1_000_000_000_000;
+
 /// An execution's calls. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -48,7 +51,7 @@ impl Ledger {
     pub fn spent_microusd(&self) -> u64 {
         let book = self.book();
         let calls = book.calls.iter().map(|call| call.cost_microusd);
-        calls.fold(book.beyond_microusd, u64::saturating_add)
+        calls.fold(book.beyond_microusd, u64::saturating_add).min(SPENT_MICROUSD_MAX)
     }
 
     /// The calls, in their order.
@@ -97,9 +100,10 @@ mod tests {
             output_tokens: 0,
             cost_microusd,
             settled: false,
-            remembered: false,
+            payer: None,
             offline: false,
             wall_ms: 0,
+            decision: None,
         }
     }
 

@@ -10,6 +10,7 @@
 //! | `registry` | what is in hand, and what was cancelled lately |
 //! | `cancel`, `heartbeat` | what the pool is told; what the worker says of itself |
 //! | [`log`], [`scratch`], [`ledger`] | an execution's output; its directory; what it spent |
+//! | [`router`] | which model a call goes to, asked over the bus |
 //! | [`drain`] | ending on SIGTERM without losing an attempt |
 //!
 //! **Invariants:** a worker decides nothing about a run; a task is acked only after the inbox has
@@ -25,6 +26,7 @@ pub mod log;
 mod outcome;
 mod registry;
 mod report;
+pub mod router;
 pub mod scratch;
 pub mod session;
 mod solitude;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The most bytes of an answer's text.
+/// The most bytes of an answer, its text and the functions that it asks for together.
 pub(crate) const TEXT_BYTES_MAX: usize = 4 << 20;
 /// The longest name of a model or deployment, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -35,6 +35,9 @@ pub(crate) struct Answer {
     /// Tokens out.
     #[serde(default)]
     pub(crate) output_tokens: u64,
+    /// Whether the gateway told both.
+    #[serde(default)]
+    pub(crate) is_counted: bool,
     /// What it cost by the gateway's own report, in US dollars.
     #[serde(default)]
     pub(crate) reported_cost: Option<f64>,
@@ -49,6 +52,12 @@ pub(crate) struct ToolCall {
     pub(crate) name: String,
     /// Its arguments, as the model wrote them.
     pub(crate) arguments: String,
+}
+
+impl ToolCall {
+    fn bytes(&self) -> usize {
+        self.id.len() + self.name.len() + self.arguments.len()
+    }
 }
 
 /// A piece of a streamed answer.
@@ -137,6 +146,7 @@ impl Gathering {
         if let Some(usage) = piece.usage {
             self.answer.input_tokens = usage.prompt_tokens;
             self.answer.output_tokens = usage.completion_tokens;
+            self.answer.is_counted = true;
             self.answer.reported_cost = usage.cost.or(self.answer.reported_cost);
         }
         if self.answer.served_by.is_none() {
@@ -146,10 +156,12 @@ impl Gathering {
         if let Some(choice) = piece.choices.into_iter().next() {
             added = choice.delta.content.unwrap_or_default();
             self.tools(choice.delta.tool_calls.unwrap_or_default())?;
-            self.answer.finish_reason = choice.finish_reason.or(self.answer.finish_reason.take());
+            let reason = choice.finish_reason.as_deref().map(name);
+            self.answer.finish_reason = reason.or(self.answer.finish_reason.take());
         }
         self.answer.text.push_str(&added);
-        if self.answer.text.len() > TEXT_BYTES_MAX {
+        let functions: usize = self.tools.values().map(ToolCall::bytes).sum();
+        if self.answer.text.len() + functions > TEXT_BYTES_MAX {
             return Err(format!("it has more than {TEXT_BYTES_MAX} bytes"));
         }
         Ok(added)
@@ -175,7 +187,12 @@ impl Gathering {
 
     /// The whole.
     pub(crate) fn finish(mut self) -> Answer {
-        self.answer.tool_calls = self.tools.into_values().collect();
+        let cleaned = |call: ToolCall| ToolCall {
+            id: name(&call.id),
+            name: name(&call.name),
+            arguments: call.arguments,
+        };
+        self.answer.tool_calls = self.tools.into_values().map(cleaned).collect();
         self.answer
     }
 }

@@ -17,6 +17,8 @@ use crate::sse::{Pieces, SILENCE_MAX};
 const CONNECT: Duration = Duration::from_secs(5);
 /// The largest answer that is not streamed.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest refusal that is read for its reason.
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
 /// For an answer that is no model's.
 const GET: Duration = Duration::from_secs(10);
 
@@ -27,15 +29,15 @@ pub(crate) struct Caller<'a> {
     pub(crate) endpoint: &'a Endpoint,
 }
 
-/// The client of all calls of a worker.
-pub(crate) fn client() -> Result<Client, reqwest::Error> {
+/// The client of all calls of a worker; a gateway on this very machine is reached by no proxy.
+pub(crate) fn client(is_here: bool) -> Result<Client, reqwest::Error> {
     // Set once for the process; a second time changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let builder = Client::builder()
         .connect_timeout(CONNECT)
         .user_agent(concat!("maestro/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+        .redirect(reqwest::redirect::Policy::none());
+    if is_here { builder.no_proxy().build() } else { builder.build() }
 }
 
 impl Caller<'_> {
@@ -43,6 +45,14 @@ impl Caller<'_> {
         match &self.endpoint.key {
             Some(key) => request.bearer_auth(key),
             None => request,
+        }
+    }
+
+    /// A gateway's words may hold what it was asked with.
+    fn without_key(&self, words: &str) -> String {
+        match &self.endpoint.key {
+            Some(key) if !key.is_empty() => words.replace(key.as_str(), "***"),
+            _ => words.to_owned(),
         }
     }
 
@@ -83,7 +93,7 @@ impl Caller<'_> {
     ) -> Result<(Value, HeaderMap), Error> {
         let response = self.send(model, self.client.post(self.url(path)).json(body)).await?;
         let headers = response.headers().clone();
-        Ok((read(model, response).await?, headers))
+        Ok((read(model, response, ANSWER_BYTES_MAX).await?, headers))
     }
 
     async fn send(&self, model: &str, request: RequestBuilder) -> Result<Response, Error> {
@@ -97,8 +107,8 @@ impl Caller<'_> {
             return Ok(response);
         }
         let retry_after_ms = retry_after_ms(response.headers());
-        let words = match read::<Value>(model, response).await {
-            Ok(body) => refusal(&body),
+        let words = match read::<Value>(model, response, REFUSAL_BYTES_MAX).await {
+            Ok(body) => self.without_key(&refusal(&body)),
             Err(_) => "it gave no reason".to_owned(),
         };
         Err(Error::Refused { model: model.to_owned(), status, words, retry_after_ms })
@@ -113,15 +123,22 @@ pub(crate) async fn get<T: DeserializeOwned>(
 ) -> Result<T, Error> {
     let request = caller.client.get(caller.url(path)).timeout(GET);
     let response = caller.send(model, request).await?;
-    read(model, response).await
+    read(model, response, ANSWER_BYTES_MAX).await
 }
 
-async fn read<T: DeserializeOwned>(model: &str, mut response: Response) -> Result<T, Error> {
+async fn read<T: DeserializeOwned>(
+    model: &str,
+    mut response: Response,
+    bytes_max: usize,
+) -> Result<T, Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(model, &error))? {
+    let silent = |_| Error::Silent { model: model.to_owned(), seconds: SILENCE_MAX.as_secs() };
+    loop {
+        let chunk = tokio::time::timeout(SILENCE_MAX, response.chunk()).await.map_err(silent)?;
+        let Some(chunk) = chunk.map_err(|error| broken(model, &error))? else { break };
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_BYTES_MAX {
-            let problem = format!("it has more than {ANSWER_BYTES_MAX} bytes");
+        if bytes.len() > bytes_max {
+            let problem = format!("it has more than {bytes_max} bytes");
             return Err(Error::Unreadable { model: model.to_owned(), problem });
         }
     }
@@ -129,8 +146,14 @@ async fn read<T: DeserializeOwned>(model: &str, mut response: Response) -> Resul
         .map_err(|error| Error::Unreadable { model: model.to_owned(), problem: error.to_string() })
 }
 
+/// A request that reached nobody was free; one that broke later may have been carried out.
 fn broken(model: &str, error: &reqwest::Error) -> Error {
-    Error::Connection { model: model.to_owned(), problem: words(error) }
+    let (model, problem) = (model.to_owned(), words(error));
+    if error.is_connect() {
+        Error::Connection { model, problem }
+    } else {
+        Error::Cut { model, problem }
+    }
 }
 
 /// An HTTP error with its causes, but without its address, which may hold a key.
@@ -152,7 +175,8 @@ fn refusal(body: &Value) -> String {
 
 /// The beginning of somebody's words.
 pub(crate) fn cut(words: &str) -> String {
-    words.get(..words.floor_char_boundary(WORDS_BYTES_MAX)).unwrap_or_default().to_owned()
+    let beginning = words.get(..words.floor_char_boundary(WORDS_BYTES_MAX)).unwrap_or_default();
+    beginning.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// `Retry-After` in seconds (RFC 9110, 10.2.3); its form as a date is passed over.

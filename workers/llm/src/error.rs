@@ -31,6 +31,15 @@ pub(crate) enum Error {
     /// The connection failed before or within the answer.
     #[error("the call of {model} broke off: {problem}")]
     Connection { model: String, problem: String },
+    /// The answer ended before its end.
+    #[error("the answer of {model} was cut: {problem}")]
+    Cut { model: String, problem: String },
+    /// The router did not say where the call may go.
+    #[error("the router does not answer, so no model is asked: {0}")]
+    NoRouter(String),
+    /// The router says that the call may go nowhere.
+    #[error("{message}")]
+    Routed { code: String, status: u16, message: String },
     /// Nothing came for too long.
     #[error("{model} said nothing for {seconds} s")]
     Silent { model: String, seconds: u64 },
@@ -79,10 +88,12 @@ impl Error {
             Self::Stopped
             | Self::ShuttingDown
             | Self::NoGateway(_)
+            | Self::NoRouter(_)
             | Self::Connection { .. }
+            | Self::Cut { .. }
             | Self::Silent { .. }
             | Self::Unreadable { .. } => FailureClass::Transient,
-            Self::Refused { status, .. } => of_status(*status),
+            Self::Refused { status, .. } | Self::Routed { status, .. } => of_status(*status),
             Self::Cap(_) => FailureClass::Denied,
             Self::Store { .. }
             | Self::Tree { .. }

@@ -42,6 +42,16 @@ pub enum Gateway {
 }
 
 impl Gateway {
+    /// Whether it is on this machine.
+    pub(crate) fn is_here(&self) -> bool {
+        let is_loopback =
+            |url: &str| ["//127.", "//localhost", "//[::1]"].iter().any(|host| url.contains(host));
+        match self {
+            Self::At(endpoint) => is_loopback(&endpoint.url),
+            Self::Kept(_) => true,
+        }
+    }
+
     /// Where calls go now.
     pub(crate) async fn endpoint(&self) -> Result<Endpoint, String> {
         match self {

@@ -9,10 +9,11 @@
 //! | `request` | a call as JSON, and the digest that it is remembered under |
 //! | `price` | what a model costs, and whether a call fits what is left of the cap |
 //! | `call`, `sse`, `answer` | one call over HTTP: streamed, read, summed up |
+//! | `route` | which model a call goes to, as the router says |
 //! | `settle` | a call in the books |
 //! | `structured` | answers that must fit a JSON Schema, and their repair |
 //! | `memo` | answers that were paid for already |
-//! | `attempt` | one execution, from task to outcome |
+//! | `attempt`, `embed` | one execution, from task to outcome |
 //!
 //! The kit calls [`LlmPool`] through [`Handler`]. Nothing is decided here about a run. What must
 //! stay true: no call is made whose worst case would pass what is left of the attempt's cap; what a
@@ -22,6 +23,7 @@ mod answer;
 mod attempt;
 mod call;
 mod catalogue;
+mod embed;
 mod error;
 pub mod gateway;
 mod memo;
@@ -29,6 +31,7 @@ mod parameters;
 mod price;
 mod prompt;
 mod request;
+mod route;
 mod settle;
 mod sse;
 mod structured;
@@ -62,7 +65,11 @@ impl LlmPool {
     /// # Errors
     /// Where the HTTP client cannot be made.
     pub fn new(gateway: Gateway) -> Result<Self, reqwest::Error> {
-        let shared = Shared { client: call::client()?, gateway, prices: price::Prices::default() };
+        let shared = Shared {
+            client: call::client(gateway.is_here())?,
+            gateway,
+            prices: price::Prices::default(),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 

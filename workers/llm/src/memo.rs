@@ -1,13 +1,24 @@
-//! Answers that were paid for already: a redelivered attempt asks nobody twice.
+//! Answers that were paid for already: a redelivered attempt asks nobody twice, and tells who paid.
 
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_schemas::digest::Digest;
+use maestro_schemas::report::ModelCall;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
 
+/// An answer, and the call that brought it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// What the model said.
+    pub(crate) answer: Answer,
+    /// The call as it was settled, with the execution that made it and its place there.
+    pub(crate) call: ModelCall,
+}
+
 /// The answer that a former execution of the attempt got. One that cannot be read is not there:
 /// the worst that follows is that it is paid for once more.
-pub(crate) async fn recall(store: &ArtifactStore, key: Digest) -> Option<Answer> {
+pub(crate) async fn recall(store: &ArtifactStore, key: Digest) -> Option<Memory> {
     match store.recall(key).await {
         Ok(found) => serde_json::from_slice(&found?).ok(),
         Err(error) => {
@@ -18,8 +29,8 @@ pub(crate) async fn recall(store: &ArtifactStore, key: Digest) -> Option<Answer>
 }
 
 /// Keeps an answer for whoever carries the attempt out next.
-pub(crate) async fn remember(store: &ArtifactStore, key: Digest, answer: &Answer) {
-    let kept = match serde_json::to_vec(answer) {
+pub(crate) async fn remember(store: &ArtifactStore, key: Digest, memory: &Memory) {
+    let kept = match serde_json::to_vec(memory) {
         Ok(bytes) => store.remember(key, &bytes).await,
         Err(_) => return,
     };

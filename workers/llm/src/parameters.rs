@@ -1,5 +1,6 @@
 //! What a step may say in `with`.
 
+use maestro_schemas::route::Hint;
 use maestro_schemas::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,23 @@ pub(crate) struct Sampling {
     /// A JSON Schema that the answer must fit; it is then the output `json`.
     #[serde(default)]
     pub(crate) schema: Option<Value>,
+    /// What the content is about that policies must know, as `pii`; what is found in the text is added.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) tags: Vec<String>,
+    /// The jurisdictions that the content may be worked on in, as `eu`; anywhere where none is named.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) jurisdictions: Vec<String>,
+    /// Whether the answer is a draft or what people get; the router weighs cost and quality by it.
+    #[serde(default)]
+    pub(crate) hint: Option<Hint>,
+    /// What the question is about, in the words of the evaluations.
+    #[serde(default)]
+    pub(crate) topic: Option<String>,
+    /// What counts, as in the header `X-Maestro-Objectives`.
+    #[serde(default)]
+    pub(crate) objectives: Option<String>,
     /// How often an answer that does not fit the schema is asked for anew: 2 where nothing is said.
     #[serde(default)]
     #[schemars(range(min = 0, max = 5))]

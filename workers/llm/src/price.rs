@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -12,6 +13,10 @@ use crate::error::Error;
 
 /// For how long the gateway's prices are believed.
 const BELIEVED: Duration = Duration::from_secs(60);
+/// How long a gateway that did not tell its prices is not asked again.
+const FORGIVEN: Duration = Duration::from_secs(5);
+/// LiteLLM's list of what models cost.
+const COST_MAP: &str = "/public/litellm_model_cost_map";
 /// The most models that prices are kept of.
 const MODELS_MAX: usize = 10_000;
 /// Tokens that the protocol adds to a message, at the most.
@@ -66,10 +71,10 @@ pub(crate) fn fit(
     model: &str,
     price: Price,
     left: Left,
-    (input_bytes, messages): (u64, u64),
+    size: (u64, u64),
     wanted: Option<u32>,
 ) -> Result<u32, Error> {
-    let input_tokens = input_bytes + FRAME_TOKENS * (messages + 1);
+    let input_tokens = tokens_max(size);
     let Some(question) = price.of(input_tokens, 0) else {
         let message = format!(
             "what {model} costs is not known, so the step's budget cannot be held: give the gateway its input_cost_per_token and output_cost_per_token"
@@ -91,6 +96,11 @@ pub(crate) fn fit(
     Ok(u32::try_from(wanted.min(affordable)).unwrap_or(u32::MAX))
 }
 
+/// The most tokens that messages of so many bytes, and so many of them, can be.
+pub(crate) fn tokens_max((input_bytes, messages): (u64, u64)) -> u64 {
+    input_bytes + FRAME_TOKENS * (messages + 1)
+}
+
 /// Millionths of a dollar for people.
 pub(crate) fn usd(microusd: u64) -> String {
     format!("${:.6}", microusd as f64 / MICRO)
@@ -99,7 +109,15 @@ pub(crate) fn usd(microusd: u64) -> String {
 /// The gateway's prices, asked for now and then.
 #[derive(Debug, Default)]
 pub(crate) struct Prices {
-    known: Mutex<Option<(Instant, BTreeMap<String, Price>)>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    since: Option<Instant>,
+    prices: BTreeMap<String, Price>,
+    /// Whether the last question failed; then it is not asked again at once.
+    failed: bool,
 }
 
 #[derive(Deserialize)]
@@ -111,29 +129,69 @@ struct ModelInfo {
 struct Model {
     model_name: String,
     #[serde(default)]
-    model_info: Price,
+    model_info: Info,
+}
+
+#[derive(Default, Deserialize)]
+struct Info {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(flatten)]
+    price: Price,
 }
 
 impl Prices {
-    /// What a model costs: the dearest of the deployments that share its name, since the gateway
-    /// may choose any of them.
+    /// What a model or one deployment of it costs: the dearest of the deployments that share its name,
+    /// since the gateway may choose any of them; what its own list says where none has a price.
     pub(crate) async fn of(&self, model: &str, caller: &Caller<'_>) -> Result<Price, Error> {
+        if let Some(found) = self.believed(model).await {
+            return found;
+        }
+        // Asked outside the lock: a gateway that hangs holds up whoever asks, and nobody else.
+        let asked = ask(model, caller).await;
         let mut known = self.known.lock().await;
-        if let Some((since, prices)) = known.as_ref()
-            && since.elapsed() < BELIEVED
-        {
-            return Ok(find(prices, model));
-        }
-        let info: ModelInfo = call::get(caller, "/model/info", model).await?;
-        let mut prices: BTreeMap<String, Price> = BTreeMap::new();
-        for one in info.data.into_iter().take(MODELS_MAX) {
-            let price = prices.entry(one.model_name).or_insert(one.model_info);
-            *price = dearest(*price, one.model_info);
-        }
-        let found = find(&prices, model);
-        *known = Some((Instant::now(), prices));
-        Ok(found)
+        known.since = Some(Instant::now());
+        known.failed = asked.is_err();
+        known.prices = asked?;
+        Ok(find(&known.prices, model))
     }
+
+    async fn believed(&self, model: &str) -> Option<Result<Price, Error>> {
+        let known = self.known.lock().await;
+        let age = known.since?.elapsed();
+        if known.failed {
+            let problem = "it did not tell its prices a moment ago".to_owned();
+            let failed = || Error::Unreadable { model: model.to_owned(), problem };
+            return (age < FORGIVEN).then(|| Err(failed()));
+        }
+        (age < BELIEVED).then(|| Ok(find(&known.prices, model)))
+    }
+}
+
+/// The prices of all deployments, and of the gateway's list for models that no deployment prices.
+async fn ask(model: &str, caller: &Caller<'_>) -> Result<BTreeMap<String, Price>, Error> {
+    let info: ModelInfo = call::get(caller, "/model/info", model).await?;
+    let mut prices: BTreeMap<String, Price> = BTreeMap::new();
+    for one in info.data.into_iter().take(MODELS_MAX) {
+        let found = one.model_info.price;
+        let names = [Some(one.model_name), one.model_info.id];
+        for name in names.into_iter().flatten() {
+            let price = prices.entry(name).or_insert(found);
+            *price = dearest(*price, found);
+        }
+    }
+    if find(&prices, model).input_cost_per_token.is_none() {
+        let listed: BTreeMap<String, Value> = call::get(caller, COST_MAP, model).await?;
+        for (name, entry) in listed.into_iter().take(MODELS_MAX) {
+            if let Ok(price) = serde_json::from_value::<Price>(entry) {
+                let known = prices.entry(name).or_insert(price);
+                if known.input_cost_per_token.is_none() {
+                    *known = price;
+                }
+            }
+        }
+    }
+    Ok(prices)
 }
 
 /// By its name, or by the pattern that is for all.

@@ -1,10 +1,10 @@
 //! The messages of a call: written in the step, or a prompt rendered with the step's files.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use maestro_kit::action::Execution;
-use maestro_kit::evidence::store::ArtifactStore;
+use maestro_kit::evidence::store::{self, ArtifactStore};
 use maestro_kit::evidence::tree::{self, Limits};
 use maestro_prompts::{Files, Prompt, Rendered, path, render};
 use maestro_schemas::artifact::{Tree, TreeEntryKind};
@@ -57,17 +57,18 @@ async fn from_template(
         return Err(Error::Parameters(message.to_owned()));
     }
     let wrong = |problem: String| Error::Prompt { name: name.to_owned(), problem };
-    let files = StepFiles::open(execution).await?;
+    let files = Arc::new(StepFiles::open(execution).await?);
     let path = path(name).ok_or_else(|| {
         Error::Parameters(format!(
             "{name:?} is no prompt's name: lower-case letters, digits, _ and -"
         ))
     })?;
-    let text = files.read(&path, PROMPT_BYTES_MAX).await.map_err(&wrong)?;
+    let text = files.read(&path, PROMPT_BYTES_MAX).await.map_err(|why| files.blame(why, &wrong))?;
     let prompt = Prompt::parse(&text).map_err(|fault| wrong(fault.to_string()))?;
     let digest = prompt.digest;
-    let rendered = rendered(prompt, asked.variables.clone(), files).await?;
-    let Rendered { system, user } = rendered.map_err(|fault| wrong(fault.to_string()))?;
+    let rendered = rendered(prompt, asked.variables.clone(), files.clone()).await?;
+    let Rendered { system, user } =
+        rendered.map_err(|fault| files.blame(fault.to_string(), &wrong))?;
     Ok(Messages { list: list(system.as_deref(), &user), prompt: Some(digest) })
 }
 
@@ -75,9 +76,9 @@ async fn from_template(
 async fn rendered(
     prompt: Prompt,
     variables: Map<String, Value>,
-    files: StepFiles,
+    files: Arc<StepFiles>,
 ) -> Result<Result<Rendered, maestro_prompts::Fault>, Error> {
-    spawn_blocking(move || render(&prompt, &variables, Arc::new(files)))
+    spawn_blocking(move || render(&prompt, &variables, files))
         .await
         .map_err(|_| Error::ShuttingDown)
 }
@@ -87,6 +88,8 @@ struct StepFiles {
     store: ArtifactStore,
     files: BTreeMap<String, Digest>,
     handle: Handle,
+    /// What storage failed with: that is no fault of the prompt's.
+    failed: Mutex<Option<store::Error>>,
 }
 
 impl StepFiles {
@@ -99,14 +102,30 @@ impl StepFiles {
             }
             Workspace::Empty | Workspace::Git { .. } => BTreeMap::new(),
         };
-        Ok(Self { store, files, handle: Handle::current() })
+        Ok(Self { store, files, handle: Handle::current(), failed: Mutex::default() })
     }
 
     async fn read(&self, path: &str, bytes_max: u64) -> Result<String, String> {
         let digest = self.files.get(path).ok_or_else(|| self.no_such(path))?;
-        let bytes =
-            self.store.get(*digest, bytes_max).await.map_err(|error| format!("{path}: {error}"))?;
+        let bytes = match self.store.get(*digest, bytes_max).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let why = format!("{path}: {error}");
+                if !matches!(error, store::Error::TooLarge { .. }) {
+                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+                return Err(why);
+            }
+        };
         String::from_utf8(bytes.into()).map_err(|_| format!("{path} is no text in UTF-8"))
+    }
+
+    /// The error of a prompt that could not be used: storage's, where that failed.
+    fn blame(&self, why: String, wrong: &impl Fn(String) -> Error) -> Error {
+        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Error::store("cannot read the step's files")(error),
+            None => wrong(why),
+        }
     }
 
     fn no_such(&self, path: &str) -> String {

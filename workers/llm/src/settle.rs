@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use maestro_kit::ledger::{Entry, Ledger};
 use maestro_schemas::digest::Digest;
+use maestro_schemas::id::DecisionId;
 use maestro_schemas::report::ModelCall;
 use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::price::{Price, microusd};
+
+/// Statuses after which a provider may have done the work: its own faults and timeouts on the way.
+const MAY_HAVE_RUN: [u16; 4] = [408, 500, 502, 504];
 
 /// A call that is about to be made.
 pub(crate) struct Made<'a> {
@@ -21,6 +25,8 @@ pub(crate) struct Made<'a> {
     pub(crate) body: &'a Value,
     /// The most that it may cost, in millionths of a dollar.
     pub(crate) most: u64,
+    /// The router's decision that it follows.
+    pub(crate) decision: Option<DecisionId>,
 }
 
 /// A call under way. Dropped without a word, it stays at the most that it may cost.
@@ -40,39 +46,40 @@ impl Spending {
             output_tokens: 0,
             cost_microusd: made.most,
             settled: false,
-            remembered: false,
+            payer: None,
             offline,
             wall_ms: 0,
+            decision: made.decision,
         };
         Self { entry: ledger.begin(call) }
     }
 
-    /// Somebody paid for the answer before.
-    pub(crate) fn remembered(self, answer: &Answer) {
-        let call =
-            ModelCall { cost_microusd: 0, remembered: true, ..self.told(answer, Duration::ZERO) };
-        self.entry.settle(call);
-    }
-
     /// The model answered: what the gateway reports counts, else what its prices say.
-    pub(crate) fn answered(self, answer: &Answer, price: Price, elapsed: Duration) {
+    pub(crate) fn answered(self, answer: &Answer, price: Price, elapsed: Duration) -> ModelCall {
         let told = self.told(answer, elapsed);
-        let by_price = price.of(answer.input_tokens, answer.output_tokens);
-        let cost = answer.reported_cost.map(microusd).or(by_price);
+        let counted =
+            answer.is_counted.then(|| price.of(answer.input_tokens, answer.output_tokens));
+        // A gateway reports 0 also where it knows no price and nothing was counted.
+        let reported = answer.reported_cost.map(microusd).filter(|cost| *cost > 0);
+        let cost = reported.or(counted.flatten());
         let settled = cost.is_some() || told.offline;
         let most = self.entry.call().cost_microusd;
         let cost_microusd = if told.offline { 0 } else { cost.unwrap_or(most) };
-        self.entry.settle(ModelCall { cost_microusd, settled, ..told });
+        let call = ModelCall { cost_microusd, settled, ..told };
+        self.entry.settle(call.clone());
+        call
     }
 
-    /// The call failed: for nothing where it was refused before a word came, in full where it may
-    /// have been carried out.
+    /// The call failed: for nothing where nobody took it, in full where it may have been carried out.
     pub(crate) fn failed(self, error: &Error, elapsed: Duration) {
-        let refused = matches!(error, Error::Refused { .. });
+        let free = match error {
+            Error::Refused { status, .. } => !MAY_HAVE_RUN.contains(status),
+            error => matches!(error, Error::Connection { .. }),
+        };
         let call = self.entry.call().clone();
-        let cost_microusd = if refused || call.offline { 0 } else { call.cost_microusd };
+        let cost_microusd = if free || call.offline { 0 } else { call.cost_microusd };
         let wall_ms = millis(elapsed);
-        self.entry.settle(ModelCall { cost_microusd, settled: refused, wall_ms, ..call });
+        self.entry.settle(ModelCall { cost_microusd, settled: free, wall_ms, ..call });
     }
 
     fn told(&self, answer: &Answer, elapsed: Duration) -> ModelCall {

@@ -48,11 +48,11 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Pieces<S> {
         let model = || self.model.clone();
         let silent = |_| Error::Silent { model: model(), seconds: SILENCE_MAX.as_secs() };
         let read = tokio::time::timeout(SILENCE_MAX, self.bytes.next()).await.map_err(silent)?;
-        let broken = |problem: String| Error::Connection { model: model(), problem };
+        let broken = |problem: String| Error::Cut { model: model(), problem };
         let bytes = match read {
             Some(Ok(bytes)) => bytes,
             Some(Err(error)) => return Err(broken(crate::call::words(&error))),
-            None => return Err(broken("the answer was cut before its end".to_owned())),
+            None => return Err(broken("it ended without saying so".to_owned())),
         };
         let messages = self.parser.feed(&bytes).map_err(|Oversized| Error::Unreadable {
             model: model(),

@@ -12,7 +12,7 @@ use super::metadata::Metadata;
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Packages that stand there in two or more incompatible versions, and why that is borne.
-const DUPLICATES: [(&str, &str); 16] = [
+const DUPLICATES: [(&str, &str); 17] = [
     ("base64", "reqwest is a version ahead of async-nats and sqlx"),
     ("block-buffer", "comes with digest"),
     ("cpufeatures", "comes with sha2"),
@@ -20,6 +20,7 @@ const DUPLICATES: [(&str, &str); 16] = [
     ("digest", "comes with sha2"),
     ("getrandom", "comes with rand's versions; ring asks for the oldest"),
     ("hashbrown", "sqlx is a version behind indexmap"),
+    ("num-bigint", "jsonschema's fractions are a version behind regorus"),
     ("rand", "nuid, of async-nats, is two versions behind sqlx"),
     ("rand_chacha", "comes with rand"),
     ("rand_core", "comes with rand"),

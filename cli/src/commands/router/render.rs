@@ -42,7 +42,7 @@ pub(super) struct Args {
 pub(super) fn perform(args: &Args, output: Output) -> Result<Exit, Error> {
     let text = read(&args.config, "the router's configuration")?;
     let config = Config::read(&text, &args.config.display().to_string()).map_err(Error::Router)?;
-    let rendered = render(&config, Options { offline: args.offline });
+    let rendered = render(&config, Options { offline: args.offline, decided: false });
     match &args.diff {
         Some(file) => compare(file, &rendered, output),
         None if output.is_json() => output.json(&json!({ "text": rendered })).map(|()| Exit::Ok),

@@ -275,7 +275,8 @@ impl Fold {
             return;
         };
         let of_its_pool = run.node(report.step.node).is_some_and(|node| node.pool == report.pool);
-        if of_its_pool && !report.calls.is_empty() {
+        let has_address = i32::try_from(report.step.item.max(report.step.visit)).is_ok();
+        if of_its_pool && has_address && !report.calls.is_empty() {
             let number = self.shards.get(&run.shard).map_or(0, |shard| shard.batch + 1);
             let at = record::At { batch: number, now_ms: facts.now_ms };
             record::calls(batch, run, &report, at);

@@ -25,8 +25,6 @@ use crate::routing::Error;
 
 /// The largest request: its messages are read for tags.
 const BODY_BYTES_MAX: usize = 8 << 20;
-/// A longer request is decided where it holds nobody up.
-const INLINE_CHARS_MAX: u64 = 32 << 10;
 const PROJECT_HEADER: &str = "x-maestro-project";
 const OBJECTIVES_HEADER: &str = "x-maestro-objectives";
 /// The project that is meant where none is named.
@@ -55,11 +53,16 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<RouteDecision>()
             .with(CHOOSING)
             .up_to(BODY_BYTES_MAX),
-        Route::post("/route/outcomes", act, "What became of calls, to be learnt from.", learn)
-            .takes::<Outcomes>()
-            .answers::<Learnt>()
-            .with(&[OF_PROJECT])
-            .up_to(1 << 20),
+        Route::post(
+            "/route/outcomes",
+            Access::Somewhere(Role::Admin),
+            "What became of calls, to be learnt from.",
+            learn,
+        )
+        .takes::<Outcomes>()
+        .answers::<Learnt>()
+        .with(&[OF_PROJECT])
+        .up_to(1 << 20),
         Route::get(
             "/v1/projects/{project}/route/decisions/{decision}",
             Access::InProject(Role::Viewer),
@@ -76,17 +79,14 @@ async fn choose(
     headers: HeaderMap,
     Json(request): Json<RouteRequest>,
 ) -> Result<axum::Json<RouteDecision>, Refusal> {
-    let project = project(&caller, &headers)?;
+    let project = project(&caller, &headers, Role::Operator)?;
     let objectives = objectives(&headers, &request)?;
     let (routing, now_ms) = (api.app.routing.clone(), now_ms());
-    let decided = if request.chars() <= INLINE_CHARS_MAX {
-        routing.choose(&project, request, objectives, now_ms)
-    } else {
-        let deciding = move || routing.choose(&project, request, objectives, now_ms);
-        let decided = tokio::task::spawn_blocking(deciding).await;
-        decided.map_err(|_| Refusal::new(Kind::Fault, "the decision broke off"))?
-    };
-    Ok(axum::Json(decided?))
+    // Tags are looked for in all of the text, and policies may take their time.
+    let deciding = move || routing.choose(&project, request, objectives, now_ms);
+    let decided = tokio::task::spawn_blocking(deciding).await;
+    let broken = |_| Refusal::new(Kind::Fault, "the decision broke off");
+    Ok(axum::Json(decided.map_err(broken)??))
 }
 
 async fn learn(
@@ -95,13 +95,14 @@ async fn learn(
     headers: HeaderMap,
     Json(Outcomes { outcomes }): Json<Outcomes>,
 ) -> Result<axum::Json<Learnt>, Refusal> {
-    project(&caller, &headers)?;
+    // Providers are shared by all projects, so it takes more than to ask.
+    project(&caller, &headers, Role::Admin)?;
     if outcomes.len() > OUTCOMES_MAX {
         let found = outcomes.len();
         let detail = format!("outcomes: found {found}; expected at most {OUTCOMES_MAX}");
         return Err(Refusal::new(Kind::Body, detail));
     }
-    Ok(axum::Json(Learnt { learnt: api.app.routing.learn(&outcomes)? }))
+    Ok(axum::Json(Learnt { learnt: api.app.routing.learn(outcomes, now_ms())? }))
 }
 
 async fn show(
@@ -116,14 +117,17 @@ async fn show(
 }
 
 /// The project that asks; refused where the caller's token does not reach it.
-fn project(caller: &Caller, headers: &HeaderMap) -> Result<ProjectName, Refusal> {
+fn project(caller: &Caller, headers: &HeaderMap, least: Role) -> Result<ProjectName, Refusal> {
     let text = text(headers, PROJECT_HEADER)?.unwrap_or(PROJECT);
     let project: ProjectName = text
         .parse()
         .map_err(|error| Refusal::new(Kind::Parameter, format!("X-Maestro-Project: {error}")))?;
     match caller.grants.in_project(&project) {
-        Some(role) if role >= Role::Operator => Ok(project),
-        _ => Err(Refusal::new(Kind::Forbidden, "this needs the role operator in the project")),
+        Some(role) if role >= least => Ok(project),
+        _ => {
+            let detail = format!("this needs the role {} in the project", least.as_str());
+            Err(Refusal::new(Kind::Forbidden, detail))
+        }
     }
 }
 

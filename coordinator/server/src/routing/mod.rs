@@ -28,6 +28,7 @@ use maestro_router::decide::{Facts, Failure, choose};
 use maestro_router::live::Live;
 use maestro_router::objective::Objectives;
 use maestro_router::tags::{self, Settings};
+use maestro_schemas::api::route::OUTCOMES_MAX;
 use maestro_schemas::call::CallOutcome;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
@@ -43,6 +44,9 @@ use self::source::Source;
 const PERIOD: Duration = Duration::from_secs(1);
 /// How often a decision is made anew because somebody else took the probe that it counted on.
 const PROBES_LOST_MAX: usize = 8;
+
+/// What happened longer ago is not learnt from.
+const OUTCOME_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// Where the router finds what it is told.
 #[derive(Debug, Clone, Default)]
@@ -152,11 +156,19 @@ impl Routing {
         Ok(choose(config, facts, request, objectives)?)
     }
 
-    /// Learns what became of calls; answers of how many it could.
-    pub fn learn(&self, outcomes: &[CallOutcome]) -> Result<usize, Error> {
+    /// Learns what became of calls; answers of how many it could. The reporter's clock is not believed
+    /// beyond ours, nor an outcome that is older than what is decided from.
+    pub fn learn(&self, outcomes: Vec<CallOutcome>, now_ms: u64) -> Result<usize, Error> {
         let held = self.shared.source.held().map_err(Error::Unconfigured)?;
         let mut live = self.live();
-        Ok(outcomes.iter().filter(|outcome| live.learn(&held.config, outcome)).count())
+        let outcomes = outcomes.into_iter().take(OUTCOMES_MAX);
+        let young = outcomes.filter(|one| one.at_ms >= now_ms.saturating_sub(OUTCOME_AGE_MS_MAX));
+        let past = young.map(|one| CallOutcome {
+            at_ms: one.at_ms.min(now_ms),
+            retry_after_ms: one.retry_after_ms.map(|pause| pause.min(OUTCOME_AGE_MS_MAX)),
+            ..one
+        });
+        Ok(past.filter(|outcome| live.learn(&held.config, outcome)).count())
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {

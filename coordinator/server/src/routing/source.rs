@@ -93,6 +93,12 @@ impl State {
         }
         match Config::read(&text, name) {
             Ok(config) => {
+                if let Some(key) = literal_secret(&config) {
+                    self.blame(format!(
+                        "{name}: a value of {key} stands in the file, where decisions would keep it; write os.environ/NAME"
+                    ));
+                    return false;
+                }
                 let version = self.held.as_ref().map_or(0, |held| held.version) + 1;
                 tracing::info!(event = "router_configured", version, %digest, "a configuration holds");
                 self.held = Some(Arc::new(Held { version, config, text: text.into() }));
@@ -115,12 +121,42 @@ impl State {
     }
 }
 
+/// A key or password that stands in the configuration itself. Its text is kept beside decisions, and
+/// whoever may look at those would see it.
+fn literal_secret(config: &Config) -> Option<&str> {
+    let of_models = config.deployments.iter().flat_map(|one| &one.params.rest);
+    let is_secret = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["key", "token", "secret", "password", "credentials"]
+            .iter()
+            .any(|word| name.ends_with(word))
+    };
+    let stands = |value: &serde_json::Value| {
+        value.as_str().is_some_and(|text| !text.is_empty() && !text.starts_with("os.environ/"))
+    };
+    let mut all = of_models.chain(&config.general_settings);
+    all.find(|(name, value)| is_secret(name) && stands(value)).map(|(name, _)| name.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const GOOD: &str =
         "model_list:\n  - model_name: a\n    litellm_params: { model: openai/gpt-4o }\n";
+
+    #[test]
+    fn a_file_that_holds_a_key_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("litellm.yaml");
+        let with = |key: &str| GOOD.replace("gpt-4o }", &format!("gpt-4o, api_key: {key} }}"));
+        fs::write(&path, with("sk-literal")).unwrap();
+        let source = Source::open(Some(path.clone()));
+        let why = source.held().unwrap_err();
+        assert!(why.contains("api_key") && !why.contains("sk-literal"), "{why}");
+        fs::write(&path, with("os.environ/OPENAI_API_KEY")).unwrap();
+        assert!(source.poll());
+    }
 
     #[test]
     fn a_bad_file_or_none_keeps_the_former_configuration_and_says_why() {

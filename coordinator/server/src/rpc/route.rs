@@ -10,12 +10,13 @@ use maestro_router::decide::Failure;
 use maestro_router::objective;
 use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
 use maestro_schemas::codec;
-use maestro_schemas::route::{Refusal, RouteRequest};
+use maestro_schemas::route::RouteRequest;
 use maestro_streams::connect::{Connection, Error as BusError, Received};
 use maestro_streams::topology::subject;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::problem::Kind;
 use crate::routing::{Error, Routing};
 
 /// The most questions that are being answered at once.
@@ -36,7 +37,8 @@ pub async fn run(
         return Ok(());
     };
     let mut choosing = connection.subscribe_shared(&choose, SHARE).await?;
-    let mut learning = connection.subscribe_shared(&learn, SHARE).await?;
+    // What became of calls is for all of them: each has a picture of its own.
+    let mut learning = connection.subscribe(&learn).await?;
     let line = Arc::new(Semaphore::new(AT_ONCE_MAX));
     loop {
         tokio::select! {
@@ -58,7 +60,7 @@ pub async fn run(
     }
 }
 
-/// Each question goes to one of the processes that share this name.
+/// Each question about a call goes to one of the processes that share this name.
 const SHARE: &str = "router";
 
 fn answer(routing: &Routing, received: &Received) -> Option<Vec<u8>> {
@@ -74,17 +76,21 @@ fn decide(routing: &Routing, question: RouteQuestion) -> Result<RouteAnswer, Rou
     let RouteQuestion { project, request } = question;
     let wanted = request.objectives.clone().unwrap_or_default();
     let objectives = objective::parse(&wanted).map_err(|error| refused(400, "MAE-4003", &error))?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
     let request = RouteRequest { objectives: None, ..request };
-    match routing.choose(&project, request, objectives, now_ms) {
+    match routing.choose(&project, request, objectives, now_ms()) {
         Ok(decision) => Ok(RouteAnswer::Decided { decision: Box::new(decision) }),
         Err(Error::Unconfigured(_)) => Ok(RouteAnswer::Unconfigured),
         Err(Error::Failed(Failure::Refused(refusal))) => {
-            Err(refused(refusal.status, Refusal::CODE, &refusal))
+            let code = if refusal.status == 403 { Kind::NoModelAllowed } else { Kind::NoModelNow };
+            Err(refused(refusal.status, code.code(), &refusal))
         }
         Err(Error::Failed(Failure::Invalid(invalid))) => Err(refused(400, "MAE-4004", &invalid)),
     }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn refused(status: u16, code: &str, error: &dyn std::error::Error) -> RouteAnswer {
@@ -93,7 +99,7 @@ fn refused(status: u16, code: &str, error: &dyn std::error::Error) -> RouteAnswe
 
 fn learnt(routing: &Routing, received: &Received) {
     let Ok(Outcomes { outcomes }) = codec::decode(&received.payload) else { return };
-    if let Err(error) = routing.learn(&outcomes) {
+    if let Err(error) = routing.learn(outcomes, now_ms()) {
         tracing::debug!(%error, "outcomes of calls are passed over");
     }
 }

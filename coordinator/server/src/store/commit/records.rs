@@ -140,8 +140,8 @@ pub(super) fn calls(rows: &[CallRow]) -> Records {
             "deployment": call.deployment, "prompt": call.prompt.map(|digest| digest.to_hex()),
             "request": call.request.to_hex(), "input_tokens": call.input_tokens,
             "output_tokens": call.output_tokens, "cost_microusd": call.cost_microusd,
-            "settled": call.settled, "remembered": call.remembered, "offline": call.offline,
-            "wall_ms": call.wall_ms,
+            "settled": call.settled, "remembered": call.payer.is_some(), "offline": call.offline,
+            "wall_ms": call.wall_ms, "decision": call.decision.map(|id| id.uuid()),
         }))
     })
 }

@@ -159,9 +159,10 @@ pub fn call_row(run: RunId, step: StepAddress, cost_microusd: u64) -> CallRow {
             output_tokens: 4,
             cost_microusd,
             settled: true,
-            remembered: false,
+            payer: None,
             offline: false,
             wall_ms: 20,
+            decision: None,
         },
     }
 }

@@ -1,0 +1,53 @@
+//! The router, asked over the bus: which model a call goes to, and what became of it.
+
+use std::time::Duration;
+
+use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
+use maestro_schemas::call::CallOutcome;
+use maestro_schemas::codec;
+use maestro_streams::connect::Connection;
+use maestro_streams::topology::subject;
+
+/// For an answer; a decision takes a few milliseconds, more for a long prompt.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks the router, where there is a bus.
+#[derive(Debug, Clone, Default)]
+pub struct RouterClient {
+    connection: Option<Connection>,
+}
+
+impl RouterClient {
+    pub(crate) fn over(connection: Connection) -> Self {
+        Self { connection: Some(connection) }
+    }
+
+    /// For running a handler without a bus: nobody decides.
+    pub fn nobody() -> Self {
+        Self::default()
+    }
+
+    /// Which model a call goes to; in words why there is no answer. Whoever hears nothing makes no
+    /// call: it might be one that is forbidden.
+    pub async fn choose(&self, question: &RouteQuestion) -> Result<RouteAnswer, String> {
+        let Some(connection) = &self.connection else { return Ok(RouteAnswer::Unconfigured) };
+        let Some(to) = subject::rpc("route", "choose") else {
+            return Ok(RouteAnswer::Unconfigured);
+        };
+        let bytes = codec::encode(question).map_err(|error| error.to_string())?;
+        let answer = connection.request(to, bytes.into(), PATIENCE).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        codec::decode(&answer).map_err(|error| error.to_string())
+    }
+
+    /// Tells what became of a call; it may be lost.
+    pub async fn learn(&self, outcome: CallOutcome) {
+        let (Some(connection), Some(to)) = (&self.connection, subject::rpc("route", "learn"))
+        else {
+            return;
+        };
+        if let Ok(bytes) = codec::encode(&Outcomes { outcomes: vec![outcome] }) {
+            connection.tell(to, bytes.into()).await;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Vectors of texts.
+
+use maestro_schemas::id::DecisionId;
+use maestro_schemas::outcome::{Outcome, Outputs};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::answer::{Answer, name};
+use crate::attempt::{Attempt, keep};
+use crate::error::Error;
+use crate::parameters::{Embed, Sampling, Texts};
+use crate::price::{self, Price};
+use crate::request::Call;
+use crate::route::Route;
+use crate::settle::{Made, Spending};
+
+/// The role of vectors.
+const VECTORS_ROLE: &str = "vectors";
+
+impl Attempt<'_> {
+    /// Makes vectors.
+    pub(crate) async fn embed(&self, asked: Embed) -> Result<Outcome, Error> {
+        let Embed { model, input, dimensions } = asked;
+        let count = match &input {
+            Texts::One(_) => 1,
+            Texts::Several(texts) => texts.len(),
+        };
+        let mut body = json!({ "model": model, "input": input, "encoding_format": "float" });
+        if let (Some(object), Some(dimensions)) = (body.as_object_mut(), dimensions) {
+            object.insert("dimensions".to_owned(), json!(dimensions));
+        }
+        let price = self.shared.prices.of(&model, &self.caller()).await.unwrap_or_default();
+        // No token is shorter than a byte.
+        let most = price.of(json!(input).to_string().len() as u64, 0).unwrap_or(0);
+        self.check_cap(&model, price, most)?;
+        let decision = self.permitted(&model, &input).await?;
+        let made = Made { model: model.clone(), prompt: None, body: &body, most, decision };
+        let spending =
+            Spending::begin(&self.execution.ledger, made, self.endpoint.offline.is_some());
+        let started = Instant::now();
+        let (answer, headers) = match self.caller().post(&model, "/v1/embeddings", &body).await {
+            Ok(found) => found,
+            Err(error) => {
+                spending.failed(&error, started.elapsed());
+                return Err(error);
+            }
+        };
+        let answered = embedded(&answer, &headers);
+        spending.answered(&answered, price, started.elapsed());
+        let vectors = vectors(&model, &answer, count)?;
+        let dimensions = vectors.first().map_or(0, Vec::len);
+        let bytes = serde_json::to_vec(&vectors).unwrap_or_default();
+        let artifact = keep(&self.execution.store, VECTORS_ROLE, "application/json", bytes).await?;
+        let outputs = Outputs::from([
+            ("model".to_owned(), json!(answered.served_by.unwrap_or(model))),
+            ("vectors".to_owned(), json!(count)),
+            ("dimensions".to_owned(), json!(dimensions)),
+            ("input_tokens".to_owned(), json!(answered.input_tokens)),
+            ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
+            ("offline".to_owned(), json!(self.endpoint.offline.is_some())),
+        ]);
+        Ok(Outcome::Succeeded { outputs, artifacts: vec![artifact] })
+    }
+
+    fn check_cap(&self, model: &str, price: Price, most: u64) -> Result<(), Error> {
+        let Some(left) = self.cap_left() else { return Ok(()) };
+        if price.input_cost_per_token.is_some() && most <= left {
+            return Ok(());
+        }
+        let message = format!(
+            "a call of {model} may cost {}; {} is left of the step's budget",
+            if price.input_cost_per_token.is_some() {
+                price::usd(most)
+            } else {
+                "what is not known".to_owned()
+            },
+            price::usd(left)
+        );
+        Err(Error::Cap(message))
+    }
+
+    /// Whether the texts may go to this very model: vectors of another would be of no use.
+    async fn permitted(&self, model: &str, input: &Texts) -> Result<Option<DecisionId>, Error> {
+        let texts = match input {
+            Texts::One(text) => vec![text],
+            Texts::Several(texts) => texts.iter().collect(),
+        };
+        let messages = texts.iter().map(|text| json!({ "role": "user", "content": text }));
+        let call = Call {
+            model: model.to_owned(),
+            messages: messages.collect(),
+            sampling: Sampling::default(),
+            max_tokens: None,
+        };
+        let route = Route::find(self.execution, &call, (self.cap_left(), &[])).await?;
+        route.keeps_to(model)?;
+        Ok(route.decision())
+    }
+}
+
+fn embedded(answer: &Value, headers: &reqwest::header::HeaderMap) -> Answer {
+    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+    Answer {
+        served_by: answer.get("model").and_then(Value::as_str).map(name),
+        deployment: header("x-litellm-model-id").as_deref().map(name),
+        input_tokens: answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64).unwrap_or(0),
+        is_counted: answer.pointer("/usage/prompt_tokens").is_some(),
+        reported_cost: header("x-litellm-response-cost").and_then(|cost| cost.parse().ok()),
+        ..Answer::default()
+    }
+}
+
+/// The vectors in the order of the texts.
+fn vectors(model: &str, answer: &Value, count: usize) -> Result<Vec<Vec<f64>>, Error> {
+    let unreadable = |problem: String| Error::Unreadable { model: model.to_owned(), problem };
+    let data = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+    let vector = |one: &Value| -> Option<Vec<f64>> {
+        one.get("embedding")?.as_array()?.iter().map(Value::as_f64).collect()
+    };
+    let mut placed = Vec::with_capacity(data.len());
+    for (place, one) in data.iter().enumerate() {
+        let index = one.get("index").and_then(Value::as_u64).unwrap_or(place as u64);
+        let vector = vector(one)
+            .ok_or_else(|| unreadable(format!("vector {index} is no list of numbers")))?;
+        placed.push((index, vector));
+    }
+    if placed.len() != count {
+        return Err(unreadable(format!("{} vectors for {count} texts", placed.len())));
+    }
+    placed.sort_by_key(|(index, _)| *index);
+    Ok(placed.into_iter().map(|(_, vector)| vector).collect())
+}

@@ -1,0 +1,181 @@
+//! Which model a call goes to, as the router says, and what it is told of the call.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use maestro_kit::action::Execution;
+use maestro_schemas::api::route::{RouteAnswer, RouteQuestion};
+use maestro_schemas::call::{CallClass, CallOutcome};
+use maestro_schemas::id::DecisionId;
+use maestro_schemas::route::{Cause, Mode, Refusal, RouteDecision, RouteRequest};
+
+use crate::answer::Answer;
+use crate::error::Error;
+use crate::request::Call;
+
+/// How many models are tried for one call.
+pub(crate) const TRIES_MAX: usize = 5;
+/// Longer messages do not fit a question; they are asked about by their length and a tag.
+const QUESTION_BYTES_MAX: usize = 512 << 10;
+/// The tag of a text that nobody has looked at, so that a policy can say what becomes of it.
+const UNSCANNED: &str = "unscanned";
+
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Route {
+    /// What the gateway is asked for: a model, or one deployment of it.
+    pub(crate) model: String,
+    decided: Option<Decided>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Decided {
+    id: DecisionId,
+    model: String,
+    deployment: String,
+    mode: Mode,
+    tags: Vec<String>,
+}
+
+impl Route {
+    /// Asks the router; without one, the model that the step names.
+    pub(crate) async fn find(
+        execution: &Execution,
+        call: &Call,
+        (cap_left, tried): (Option<u64>, &[String]),
+    ) -> Result<Self, Error> {
+        let project = execution.task.project.clone();
+        let request = request(execution, call, (cap_left, tried));
+        let answer = execution.router.choose(&RouteQuestion { project, request }).await;
+        match answer.map_err(Error::NoRouter)? {
+            RouteAnswer::Unconfigured => Ok(Self { model: call.model.clone(), decided: None }),
+            RouteAnswer::Decided { decision } => Ok(Self::of(call, *decision)),
+            RouteAnswer::Refused { code, status, message } => {
+                Err(Error::Routed { code, status, message })
+            }
+        }
+    }
+
+    /// Where the router acts on nothing, the gateway is asked for the very model that was named.
+    fn of(call: &Call, decision: RouteDecision) -> Self {
+        let choice = decision.choice;
+        let is_fixed = choice.rationale.cause == Cause::Fixed;
+        let model = if is_fixed { call.model.clone() } else { choice.deployment.clone() };
+        let id = decision.decision_id;
+        let decided = Decided {
+            id,
+            model: choice.model,
+            deployment: choice.deployment,
+            mode: choice.mode,
+            tags: choice.rationale.tags,
+        };
+        Self { model, decided: Some(decided) }
+    }
+
+    /// The decision's id.
+    pub(crate) fn decision(&self) -> Option<DecisionId> {
+        self.decided.as_ref().map(|decided| decided.id)
+    }
+
+    /// Whether a call that no other model can serve may go to the one that it names: always where its
+    /// text bears no tag, else where the router names that one too.
+    pub(crate) fn keeps_to(&self, model: &str) -> Result<(), Error> {
+        match &self.decided {
+            Some(decided) if !decided.tags.is_empty() && decided.model != model => {
+                let tags = decided.tags.join(", ");
+                let message = format!("a text with the tags {tags} may not go to {model}");
+                Err(Error::Routed { code: Refusal::CODE.to_owned(), status: 403, message })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The deployment that is not asked for again, where another may be tried after this failure.
+    pub(crate) fn gives_way(&self, error: &Error) -> Option<&str> {
+        let decided = self.decided.as_ref().filter(|decided| decided.mode == Mode::Act)?;
+        let class = class(error)?;
+        (class != CallClass::Refused).then_some(&decided.deployment)
+    }
+
+    /// Tells the router how the call ended.
+    pub(crate) async fn tell(
+        &self,
+        execution: &Execution,
+        ended: Result<&Answer, &Error>,
+        elapsed: Duration,
+    ) {
+        let Some(decided) = &self.decided else { return };
+        let class = match ended {
+            Ok(_) => Some(CallClass::Ok),
+            Err(error) => class(error),
+        };
+        let Some(class) = class else { return };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let answer = ended.ok();
+        let retry_after_ms = match ended {
+            Err(Error::Refused { retry_after_ms, .. }) => *retry_after_ms,
+            _ => None,
+        };
+        let outcome = CallOutcome {
+            deployment: decided.deployment.clone(),
+            decision_id: Some(decided.id),
+            class,
+            at_ms: millis(now),
+            latency_ms: millis(elapsed),
+            ttft_ms: None,
+            retry_after_ms,
+            input_tokens: answer.map(|answer| answer.input_tokens),
+            output_tokens: answer.map(|answer| answer.output_tokens),
+            cost_microusd: None,
+            topic: None,
+            score: None,
+        };
+        execution.router.learn(outcome).await;
+    }
+}
+
+fn request(
+    execution: &Execution,
+    call: &Call,
+    (cap_left, tried): (Option<u64>, &[String]),
+) -> RouteRequest {
+    let sampling = &call.sampling;
+    let bytes: usize = call.messages.iter().map(|message| message.to_string().len()).sum();
+    let is_short = bytes <= QUESTION_BYTES_MAX;
+    let mut tags = sampling.tags.clone();
+    if !is_short {
+        tags.push(UNSCANNED.to_owned());
+    }
+    RouteRequest {
+        model: Some(call.model.clone()),
+        messages: if is_short { call.messages.clone() } else { Vec::new() },
+        prompt_chars: (!is_short).then_some(bytes as u64),
+        max_output_tokens: call.sampling.max_tokens.map(u64::from),
+        tags,
+        jurisdictions: sampling.jurisdictions.clone(),
+        hint: sampling.hint,
+        topic: sampling.topic.clone(),
+        cap_microusd: cap_left,
+        objectives: sampling.objectives.clone(),
+        tried: tried.to_vec(),
+        session: Some(execution.task.run.to_string()),
+        ..RouteRequest::default()
+    }
+}
+
+/// What a failure says of the provider; nothing where no call was made.
+fn class(error: &Error) -> Option<CallClass> {
+    match error {
+        Error::Connection { .. } => Some(CallClass::Connection),
+        Error::Cut { .. } => Some(CallClass::Cut),
+        Error::Silent { .. } => Some(CallClass::Timeout),
+        Error::Unreadable { .. } => Some(CallClass::Server),
+        Error::Refused { status: 429, .. } => Some(CallClass::Throttled),
+        Error::Refused { status: 500..=599, .. } => Some(CallClass::Server),
+        Error::Refused { .. } => Some(CallClass::Refused),
+        _ => None,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
