@@ -27,13 +27,13 @@ use crate::routing::Error;
 const BODY_BYTES_MAX: usize = 8 << 20;
 const PROJECT_HEADER: &str = "x-maestro-project";
 const OBJECTIVES_HEADER: &str = "x-maestro-objectives";
-/// The project that is meant where none is named.
+/// The project that is meant where none is named and the token reaches several.
 const PROJECT: &str = "default";
 
 const OF_PROJECT: Parameter = Parameter {
     place: "header",
     name: "X-Maestro-Project",
-    summary: "The project that asks; `default` where none is named.",
+    summary: "The project that asks; the token's own where it reaches one alone, else `default`.",
 };
 
 const CHOOSING: &[Parameter] = &[
@@ -118,8 +118,11 @@ async fn show(
 
 /// The project that asks; refused where the caller's token does not reach it.
 fn project(caller: &Caller, headers: &HeaderMap, least: Role) -> Result<ProjectName, Refusal> {
-    let text = text(headers, PROJECT_HEADER)?.unwrap_or(PROJECT);
-    let project: ProjectName = text
+    let roles = caller.grants.texts();
+    // Whose token reaches one project alone need not name it.
+    let own = roles.keys().next().filter(|name| roles.len() == 1 && *name != "*");
+    let named = text(headers, PROJECT_HEADER)?.or(own.map(String::as_str)).unwrap_or(PROJECT);
+    let project: ProjectName = named
         .parse()
         .map_err(|error| Refusal::new(Kind::Parameter, format!("X-Maestro-Project: {error}")))?;
     match caller.grants.in_project(&project) {
