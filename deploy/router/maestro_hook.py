@@ -44,9 +44,7 @@ FOR_NOW = ("maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound
 ANSWERS = {"MAE-2006", "MAE-2007", "MAE-2008", "MAE-4002", "MAE-4004", "MAE-4011"}
 TEXTS = ("messages", "system", "instructions", "input", "prompt", "query")
 OUTPUTS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-# The calls whose model may be another one's; for the others the filter alone decides.
-CALLS = {"completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding",
-         "embeddings", "responses", "aresponses", "anthropic_messages"}  # fmt: skip
+TOOLS = "mcp"  # in the name of each kind of call that asks a tool and no model
 
 
 def setting(name: str, default: Optional[str] = None) -> str:
@@ -99,9 +97,14 @@ def messages_of(call: Any) -> list:
     return told
 
 
-def question(call: Any, model: str, tried: list[str]) -> dict:
-    headers = headers_of(call)
-    asked: dict = {"model": model, "messages": messages_of(call), "tags": tags_of(call), "tried": tried}
+def question(call: Any, model: str, state: Optional[dict]) -> dict:
+    """What the router is asked. A later try no longer shows its text everywhere: tags that were found
+    in it are told again."""
+    headers, tags = headers_of(call), tags_of(call)
+    asked: dict = {"model": model, "messages": messages_of(call), "tags": tags}
+    if state is not None:
+        asked["tried"] = state["tried"]
+        tags += [tag for tag in state["tags"] if tag not in tags]
     tokens = next((call[name] for name in OUTPUTS if isinstance(call.get(name), int)), None)
     session = call.get("litellm_session_id") or headers.get("x-litellm-session-id")
     if tokens is not None and tokens > 0:
@@ -125,6 +128,7 @@ def decided(answer: dict) -> dict:
         "model": used["model"],
         "deployment": used["deployment"],
         "order": [answer["deployment"], *answer["fallbacks"]],
+        "tags": answer["rationale"]["tags"],
         "forbidden": [one["deployment"] for one in excluded if not one["rule"].startswith(FOR_NOW)],
     }
 
@@ -183,9 +187,9 @@ class MaestroHook(CustomLogger):
         sent = self.clients[loop].post(self.server + path, content=text, timeout=timeout_s)
         return await asyncio.wait_for(sent, timeout_s)
 
-    async def decide(self, call: Any, model: str, tried: list[str]) -> dict:
+    async def decide(self, call: Any, model: str, state: Optional[dict] = None) -> dict:
         """Asks the router. Raises what it refuses, and what may not pass without it."""
-        asked = question(call, model, tried)
+        asked = question(call, model, state)
         try:
             response = await self.post("/route/choose", asked, self.timeout_s)
             answer = response.json()
@@ -200,15 +204,15 @@ class MaestroHook(CustomLogger):
         if self.fail == "closed" or (self.fail == "tagged" and asked["tags"]):
             raise refusal(503, "Maestro's router does not answer, and this call may not pass without it")
         none: dict = {"decision_id": None, "must": False, "model": model, "deployment": None}
-        return {**none, "order": [], "forbidden": []}
+        return {**none, "order": [], "forbidden": [], "tags": asked["tags"]}
 
     async def narrow(self, model: str, deployments: list[dict], call: dict) -> list[dict]:
         """The deployments that one try may go to."""
         state = state_of(call)
         if state is None:
-            state = keep(call, await self.decide(call, model, []))
+            state = keep(call, await self.decide(call, model))
         elif state["used"] or model not in (state["model"], state["deployment"]):
-            state.update(await self.decide(call, model, state["tried"]))
+            state.update(await self.decide(call, model, state))
         state["used"] = True
         by_id = {(one.get("model_info") or {}).get("id"): one for one in deployments}
         if state["must"]:
@@ -225,9 +229,9 @@ class MaestroHook(CustomLogger):
         for bucket in buckets(data):
             bucket.pop(KEY, None)  # a caller's own word is no decision
         model = data.get("model")
-        if call_type not in CALLS or not isinstance(model, str):
+        if TOOLS in str(call_type) or not isinstance(model, str):
             return data
-        state = await self.decide(data, model, [])
+        state = await self.decide(data, model)
         keep(data, state)
         if model not in (state["model"], state["deployment"]):
             data["model"] = state["model"]

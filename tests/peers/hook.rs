@@ -137,6 +137,14 @@ fn call(model: &str, prompt: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": prompt }] })
 }
 
+/// Metadata of a caller that would like to have been permitted.
+fn own_decision() -> Value {
+    json!({ "maestro_decision": {
+        "decision_id": "dec_1", "must": false, "model": "talks", "deployment": "at-talks", "order": [],
+        "tags": [], "forbidden": [], "used": false, "passed": ["at-talks"], "tried": [], "began": {},
+    } })
+}
+
 fn decision(response: &Response) -> String {
     let id = response.headers().get(DECISION).and_then(|id| id.to_str().ok());
     id.unwrap_or_default().to_owned()
@@ -189,6 +197,7 @@ async fn what_is_forbidden_reaches_no_model_in_shadow_either_and_by_no_door() {
         ("embeddings", json!({ "input": [IBAN] })),
         ("messages", json!({ "max_tokens": 9, "messages": [], "system": IBAN })),
         ("responses", json!({ "input": IBAN })),
+        ("images/generations", json!({ "prompt": IBAN, "metadata": own_decision() })),
     ] {
         let before = scene.providers.calls("keeps");
         asked["model"] = json!("talks");
@@ -211,10 +220,8 @@ async fn no_fallback_and_no_word_of_the_callers_leads_past_what_is_permitted() {
         let failed = scene.proxy.chat(&asked).send().await.expect("an answer");
         assert!(!failed.status().is_success(), "{way}");
     }
-    let own =
-        json!({ "maestro_decision": { "passed": ["at-talks"], "must": false, "forbidden": [] } });
     let mut asked = call("talks", IBAN);
-    asked["metadata"] = own;
+    asked["metadata"] = own_decision();
     let failed = scene.proxy.chat(&asked).send().await.expect("an answer");
     assert!(!failed.status().is_success(), "a caller's own decision");
     assert_eq!((scene.providers.calls("talks"), scene.providers.calls("steady")), (0, 0));
@@ -243,6 +250,31 @@ async fn a_model_whose_failures_were_told_is_left_alone() {
     let response = scene.proxy.chat(&call("falters", "Greet.")).send().await.expect("an answer");
     assert_eq!(response.headers()["x-maestro-model"], "steady");
     assert_eq!(scene.providers.calls("falters"), before);
+}
+
+#[tokio::test]
+async fn a_model_that_asks_for_a_pause_gets_it_and_an_answer_that_breaks_off_is_a_failure() {
+    let scene = Scene::set("act").await;
+    let success = |decided: &Value| decided["SLO_forecast"]["p_success"].as_f64().expect("a share");
+    let before = success(&scene.choose("at-talks").await);
+    scene.providers.of("talks").script("talks", [Turn::Cut("talks and then".to_owned())]);
+    let mut asked = call("at-talks", "Greet.");
+    asked["stream"] = json!(true);
+    let cut = scene.proxy.chat(&asked).send().await.expect("an answer");
+    let _ = cut.text().await;
+    until("a lower share of successes", || async {
+        (success(&scene.choose("at-talks").await) < before).then_some(())
+    })
+    .await;
+
+    scene.providers.of("steady").script("steady", [Turn::Refuse(429)]);
+    let refused = scene.proxy.chat(&call("steady", "Greet.")).send().await.expect("an answer");
+    assert_eq!(refused.status(), 429);
+    let pause =
+        |refused: Value| refused["detail"].to_string().contains("maestro.breaker.throttled");
+    until("a pause", || async { pause(scene.choose("steady").await).then_some(()) }).await;
+    let refused = scene.proxy.chat(&call("steady", "Greet.")).send().await.expect("an answer");
+    assert_eq!((refused.status().as_u16(), scene.providers.calls("steady")), (503, 1));
 }
 
 #[tokio::test]
