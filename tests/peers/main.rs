@@ -1,8 +1,11 @@
-//! The llm pool against LiteLLM's own proxy, with a provider behind it that does what a test says.
+//! LiteLLM's own proxy, with a provider behind it that does what a test says: asked by the llm pool, and
+//! as a plain proxy that our hook makes obey the router.
 
 #![cfg(test)]
 
+mod hook;
 mod models;
+mod plain;
 mod provider;
 mod routed;
 mod stage;

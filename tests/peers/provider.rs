@@ -63,6 +63,7 @@ impl Provider {
         let routes = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/embeddings", post(embed))
+            .fallback(post(missing))
             .with_state(book.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -148,6 +149,12 @@ async fn embed(State(book): State<Shared>, Json(body): Json<Value>) -> Response 
         "usage": { "prompt_tokens": INPUT_TOKENS, "total_tokens": INPUT_TOKENS },
     }))
     .into_response()
+}
+
+/// What it has no answer for is seen all the same.
+async fn missing(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
+    lock(&book).seen.push(body);
+    refused(404)
 }
 
 fn refused(status: u16) -> Response {
