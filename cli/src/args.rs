@@ -68,7 +68,7 @@ pub enum Command {
     Coordinator(commands::coordinator::Args),
     /// Run a worker: carry out the steps of pools.
     Worker(commands::worker::Args),
-    /// Try on recorded outcomes which questions a cheaper model can answer.
+    /// Try, repeat and measure which model a prompt goes to, and tag texts.
     Route(commands::route::Args),
     /// Show what the gateway is started with.
     Router(commands::router::Args),
@@ -100,7 +100,7 @@ impl Command {
             Self::Pools(args) => commands::pools::perform(args, global, output).await,
             Self::Coordinator(args) => commands::coordinator::perform(args, output).await,
             Self::Worker(args) => commands::worker::perform(args, output).await,
-            Self::Route(args) => commands::route::perform(args, output),
+            Self::Route(args) => commands::route::perform(args, global, output).await,
             Self::Router(args) => commands::router::perform(args, output),
             Self::Policy(args) => commands::policy::perform(args, output),
             Self::Demo(args) => commands::demo::perform(args, output).await,

@@ -14,6 +14,7 @@ pub mod objects;
 pub mod plans;
 pub mod pools;
 pub mod request;
+pub mod route;
 pub mod runs;
 
 pub use error::Error;
