@@ -5,6 +5,7 @@
 //! | [`action`] | what a pool implements: [`action::Handler`] |
 //! | [`session`] | a worker process: its pools, from start to drained |
 //! | `take` | reads tasks, refuses what is none, gives each a slot |
+//! | `capacity` | what the host has, against what a step takes up |
 //! | `carry` | one execution: runs the handler, renews the delivery, keeps the deadline |
 //! | `report` | sends reports until the inbox has them, then acks their tasks |
 //! | `registry` | what is in hand, and what was cancelled lately |
@@ -18,6 +19,7 @@
 
 pub mod action;
 mod cancel;
+mod capacity;
 mod carry;
 pub mod drain;
 mod heartbeat;

@@ -13,6 +13,7 @@ use maestro_streams::topology::{TASK_RENEW, subject};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use crate::capacity::Capacity;
 use crate::carry::{Begun, carry};
 use crate::registry::Entered;
 use crate::session::Pool;
@@ -21,6 +22,7 @@ use crate::session::Pool;
 pub(crate) async fn take_tasks(pool: Arc<Pool>, mut queue: TaskQueue, executions: TaskTracker) {
     let mut taking = Taking {
         slots: Arc::new(Semaphore::new(usize::try_from(pool.slots).unwrap_or(1))),
+        capacity: Capacity::of_host(pool.slots),
         ready: VecDeque::new(),
         executions,
         pool,
@@ -35,6 +37,7 @@ pub(crate) async fn take_tasks(pool: Arc<Pool>, mut queue: TaskQueue, executions
 struct Taking {
     pool: Arc<Pool>,
     slots: Arc<Semaphore>,
+    capacity: Capacity,
     /// Taken and not begun: each waits for its slots.
     ready: VecDeque<Delivery>,
     executions: TaskTracker,
@@ -59,12 +62,13 @@ impl Taking {
                 return true;
             }
         };
-        let wanted = task.resources.slots.get().min(self.pool.slots);
+        let fits = self.capacity.slots_for(&task.resources);
+        let wanted = fits.as_ref().copied().unwrap_or(1);
         let Some(slot) = self.slots(wanted, queue).await else {
             return true;
         };
         if let Some(delivery) = self.ready.pop_front() {
-            self.begin(task, delivery, slot);
+            self.begin(task, delivery, (slot, fits.err()));
         }
         true
     }
@@ -106,7 +110,12 @@ impl Taking {
         acquired
     }
 
-    fn begin(&self, task: Arc<Task>, delivery: Delivery, slot: OwnedSemaphorePermit) {
+    fn begin(
+        &self,
+        task: Arc<Task>,
+        delivery: Delivery,
+        (slot, unfit): (OwnedSemaphorePermit, Option<String>),
+    ) {
         let hand = match self.pool.registry.enter(&task) {
             Entered::Begun(hand) => hand,
             // The execution in hand renews and acks the same message of the stream.
@@ -114,11 +123,13 @@ impl Taking {
         };
         let begun = Begun { task, delivery, hand, slot };
         let pool = Arc::clone(&self.pool);
-        if pool.serves(&begun.task.action) {
-            self.executions.spawn(carry(pool, begun));
-        } else {
-            self.executions.spawn(refuse(pool, begun));
-        }
+        let (name, action) = (&pool.name, &begun.task.action);
+        let unserved = (!pool.serves(action))
+            .then(|| format!("this worker of pool {name} does not serve action {action:?}"));
+        match unfit.or(unserved) {
+            None => self.executions.spawn(carry(pool, begun)),
+            Some(message) => self.executions.spawn(refuse(pool, begun, message)),
+        };
     }
 }
 
@@ -151,9 +162,7 @@ async fn bury(pool: Arc<Pool>, delivery: Delivery, reason: String) {
     }
 }
 
-async fn refuse(pool: Arc<Pool>, begun: Begun) {
-    let message =
-        format!("this worker of pool {} does not serve action {:?}", pool.name, begun.task.action);
+async fn refuse(pool: Arc<Pool>, begun: Begun, message: String) {
     let outcome = Outcome::failed(FailureClass::Permanent, message);
     crate::carry::hand_over(&pool, begun, outcome).await;
 }
