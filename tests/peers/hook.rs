@@ -43,6 +43,7 @@ impl Providers {
             for key in ["input_cost_per_token", "output_cost_per_token"] {
                 deployment["model_info"][key] = json!(price as f64 / 1e6);
             }
+            deployment["litellm_params"]["api_key"] = json!("os.environ/PROVIDER_KEY");
             deployment["maestro"] = json!({ "quality": { "default": quality } });
             list.push(deployment);
             each.push(provider);

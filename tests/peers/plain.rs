@@ -57,6 +57,8 @@ impl Proxy {
         let own = own.iter().chain(variables).map(|(name, value)| (name.into(), value.into()));
         let mut variables: Vec<(OsString, OsString)> = own.collect();
         variables.extend(LOCAL.map(|name| (name.into(), "True".into())));
+        // The router takes no configuration that holds a key itself.
+        variables.push(("PROVIDER_KEY".into(), "none".into()));
         variables.push(("PYTHONPATH".into(), site.into()));
         variables.push(("HOME".into(), dir.path().into()));
         let log = dir.path().join("litellm.log");
