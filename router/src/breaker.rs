@@ -5,9 +5,9 @@
 //! *opens* and nothing passes. After the probe interval it is *half open*: one call per interval
 //! passes as a probe, until enough have succeeded in a row, which closes it, or one fails.
 //!
-//! The shell keeps one state for the whole fleet and calls [`Breaker::step`] for every event, so that
-//! there is one probe per interval from all workers together. What must stay true, and proptest below
-//! checks it: after a trip at most one probe per interval, and where probes succeed it closes.
+//! Each process that decides keeps one state for all who ask it and calls [`Breaker::step`] for every
+//! event, so that there is one probe per interval from all of them together. What must stay true, and
+//! proptest below checks it: after a trip at most one probe per interval, and where probes succeed it closes.
 
 use maestro_schemas::call::CallClass;
 use serde::{Deserialize, Serialize};

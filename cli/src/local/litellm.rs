@@ -3,7 +3,8 @@
 //!
 //! It takes seconds to start and some hundred MiB, so a stack that calls no model has none. The
 //! directory that it was installed into is no virtual environment: it is handed to Python as its
-//! path. It gets the providers' keys from our environment, and nothing else of it.
+//! path. Of our environment it gets the
+//! providers' keys, the variables that its models name, and how to leave the machine.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -140,12 +141,12 @@ async fn start(options: &Options) -> Result<Running, Error> {
     let file = dir.join("config.yaml");
     leftover::end(&Mark { name: "python3", path: file.clone() }, ABANDON).await?;
     let keys = given(&env_vars::PROVIDER_KEYS);
-    let by_keys = || if keys.is_empty() { Models::Offline } else { Models::Any };
-    let models = match &options.router {
-        Some(file) => rendered(file, keys.is_empty())?,
-        None => options.models.clone().unwrap_or_else(by_keys),
+    let (models, is_offline) = match (&options.router, &options.models) {
+        (Some(file), _) => rendered(file, keys.is_empty())?,
+        (None, Some(models)) => (models.clone(), false),
+        (None, None) if keys.is_empty() => (Models::Offline, true),
+        (None, None) => (Models::Any, false),
     };
-    let is_offline = options.models.is_none() && keys.is_empty();
     let config = Config { key: format!("sk-{}", credentials::generate()), models };
     paths::write_file(&file, config.text().as_bytes())?;
     let port = free_port()?;
@@ -185,13 +186,23 @@ async fn start(options: &Options) -> Result<Running, Error> {
     Ok(Running { child, endpoint: Endpoint { url, key: Some(config.key), offline } })
 }
 
-/// The models of the router's configuration, for callers that have asked the router before.
-fn rendered(file: &Path, offline: bool) -> Result<Models, Error> {
+/// The models of the router's configuration, for callers that have asked the router before, and whether
+/// the proxy answers for all of them: no provider's key is there, no variable that a model names is set,
+/// and no model has an address of its own.
+fn rendered(file: &Path, has_no_key: bool) -> Result<(Models, bool), Error> {
     let text = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
     let config = maestro_router::config::Config::read(&text, &file.display().to_string());
     let config = config.map_err(|faults| Error::Router { faults: faults.to_string() })?;
-    let options = maestro_router::render::Options { offline, decided: true };
-    Ok(Models::Rendered(maestro_router::render::render(&config, options)))
+    let text = |offline| {
+        let options = maestro_router::render::Options { offline, decided: true };
+        Models::Rendered(maestro_router::render::render(&config, options))
+    };
+    let online = text(false);
+    let has_address = config.deployments.iter().any(|one| one.params.api_base.is_some());
+    if !has_no_key || has_address || !named_by_models(&online).is_empty() {
+        return Ok((online, false));
+    }
+    Ok((text(true), true))
 }
 
 /// The installation that is used.

@@ -205,14 +205,14 @@ impl Attempt<'_> {
     async fn within_cap(&self, call: &mut Call) -> Result<(Price, u64), Error> {
         let wanted = call.sampling.max_tokens;
         let price = self.shared.prices.of(&call.model, &self.caller()).await;
+        let size = (call.input_bytes(), call.messages.len() as u64);
         let Some(microusd) = self.cap_left() else {
             // Without a cap the price is only told, so a gateway that has none will do.
             let price = price.unwrap_or_default();
-            let output = wanted.map(u64::from).or(price.max_output_tokens).unwrap_or(0);
-            return Ok((price, price.of(call.input_bytes(), output).unwrap_or(0)));
+            let output = price.answer_tokens(wanted);
+            return Ok((price, price.of(price::tokens_max(size), output).unwrap_or(0)));
         };
         let price = price?;
-        let size = (call.input_bytes(), call.messages.len() as u64);
         let tokens = price::fit(&call.model, price, Left { microusd }, size, wanted)?;
         call.max_tokens = Some(tokens);
         let most = price.of(price::tokens_max(size), tokens.into()).unwrap_or(0);

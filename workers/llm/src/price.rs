@@ -46,6 +46,13 @@ impl Price {
     }
 }
 
+impl Price {
+    /// The most tokens of an answer: as wanted, or as the model can, or what is assumed of it.
+    pub(crate) fn answer_tokens(&self, wanted: Option<u32>) -> u64 {
+        wanted.map(u64::from).or(self.max_output_tokens).unwrap_or(OUTPUT_TOKENS)
+    }
+}
+
 /// Dollars as millionths, rounded up: what is spent is never told too low.
 pub(crate) fn microusd(dollars: f64) -> u64 {
     let micro = dollars * MICRO;
@@ -81,7 +88,7 @@ pub(crate) fn fit(
         );
         return Err(Error::Cap(message));
     };
-    let wanted = wanted.map(u64::from).or(price.max_output_tokens).unwrap_or(OUTPUT_TOKENS);
+    let wanted = price.answer_tokens(wanted);
     let of_answer = price.output_cost_per_token.unwrap_or(0.0) * MICRO;
     let room = left.microusd.saturating_sub(question) as f64;
     let affordable = if of_answer > 0.0 { (room / of_answer).floor() as u64 } else { wanted };
