@@ -66,6 +66,20 @@ async fn until(stack: &Stack, status: u16, body: &Value) -> Value {
     panic!("no answer with status {status} came within 12 s");
 }
 
+/// Asks until the refusal's detail holds a text.
+async fn until_told(stack: &Stack, body: &Value, text: &str) {
+    let mut detail = String::new();
+    for _ in 0..600 {
+        let problem: Value = ask(stack, body).await.json().await.unwrap();
+        detail = problem["detail"].as_str().unwrap_or_default().to_owned();
+        if detail.contains(text) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no answer told of {text:?} within 12 s; the last: {detail}");
+}
+
 #[tokio::test]
 async fn a_prompt_with_personal_data_stays_where_the_configuration_keeps_it() {
     let (_dir, options) = files(None);
@@ -119,8 +133,12 @@ async fn a_new_policy_holds_at_once_a_bad_one_does_not_and_a_missing_one_permits
     assert!(problem["detail"].as_str().unwrap().contains("no model on Sundays"), "{problem}");
 
     put(&root, "package maestro.routing\n\nallow if {{{\n");
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(ask(&stack, &plain).await.status(), 403, "the former bundle stays");
+    // Policies are looked at before the configuration: once its new deployment shows, the bad file was
+    // read, and the former bundle is what denies that deployment too.
+    let witness = "  - model_name: gpt-4o\n    litellm_params: { model: openai/gpt-4o }\n    model_info: { id: witness }\n";
+    let config = CONFIG.replacen("model_list:\n", &format!("model_list:\n{witness}"), 1);
+    std::fs::write(dir.path().join("litellm.yaml"), config).unwrap();
+    until_told(&stack, &plain, "witness by data.maestro.routing.deny (no model on Sundays)").await;
 
     put(&root, allow);
     until(&stack, 200, &plain).await;
