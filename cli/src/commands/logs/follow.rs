@@ -1,22 +1,40 @@
-//! Every step of a run as it writes, until the run has ended.
+//! What a run, or a step of it, writes, from before it begins until it has ended.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use maestro_schemas::event::EventKind;
 use maestro_schemas::id::RunId;
 use maestro_schemas::step::{StepAddress, StepState};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::pick::{self, Named};
 use super::print;
 use crate::client::Client;
 use crate::client::events::Next;
-use crate::client::logs::LogOf;
+use crate::client::logs::{LogOf, LogStream};
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::output::Output;
 
 /// So many outputs are followed at once; those beyond are said to be left out.
 const STREAMS_MAX: usize = 64;
+
+/// How long a step that has not begun is left alone before it is asked for again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Opens a step's output once the step has begun, as long as its run can still begin it.
+pub async fn open(client: &Client, of: LogOf) -> Result<LogStream, Error> {
+    loop {
+        // Asked for first: once the run has ended, no step of it begins.
+        let ended = client.run(of.run).await?.summary.state.is_final();
+        match client.log(of, true).await {
+            Err(error) if !ended && error.exit() == Exit::NotFound => sleep(PAUSE).await,
+            opened => return Ok(opened?),
+        }
+    }
+}
 
 /// Prints what has been written and what is being written, each line behind its step's id.
 pub async fn run(client: &Client, run: RunId, output: Output) -> Result<(), Error> {

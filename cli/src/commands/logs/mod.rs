@@ -46,7 +46,12 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
     if let Some(id) = &args.step {
         let mut of = pick::step(client, run, id).await?;
         of.attempt = args.attempt;
-        print::whole(client.log(of, args.follow).await?, output).await?;
+        let log = if args.follow {
+            follow::open(client, of).await?
+        } else {
+            client.log(of, false).await?
+        };
+        print::whole(log, output).await?;
     } else if args.follow {
         follow::run(client, run, output).await?;
     } else {
