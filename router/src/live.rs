@@ -60,11 +60,6 @@ impl Live {
         self.breakers.get(endpoint).copied().unwrap_or_default()
     }
 
-    /// Takes the state of a breaker from those that it is shared with.
-    pub fn share_breaker(&mut self, endpoint: &str, breaker: Breaker) {
-        self.breakers.insert(endpoint.to_owned(), breaker);
-    }
-
     /// Says how many calls to a deployment are under way.
     pub fn set_in_flight(&mut self, id: &str, calls: u32) {
         self.in_flight.insert(id.to_owned(), calls);
