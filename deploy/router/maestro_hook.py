@@ -1,8 +1,9 @@
-"""A LiteLLM proxy that obeys Maestro's router.
+"""A LiteLLM proxy that obeys Maestro's router, and tells what the calls of Maestro's workers cost.
 
 The file stands beside the proxy's configuration, which names it: ``callbacks: [maestro_hook.instance]``,
-as ``maestro router render`` writes it. Its settings are environment variables; docs/router.md, "A proxy
-that obeys", lists them.
+as ``maestro router render`` writes it; or ``maestro_hook.books`` for a proxy that only workers call, who
+have asked the router before (``maestro router render --decided``). Its settings are environment
+variables; docs/router.md, "A proxy that obeys", lists them.
 
 What must stay true: what the router forbids reaches no deployment by this proxy, in every mode and by
 every fallback, unless the router is away and MAESTRO_HOOK_FAIL lets the call pass; neither a prompt nor
@@ -15,13 +16,18 @@ A call goes through here in this order:
 ``async_pre_call_deployment_hook``  stops what came past the filter, as a deployment asked for by its id
 ``async_post_call_failure_deployment_hook``, ``async_log_…_event``   tell what became of it
 ``async_post_call_response_headers_hook``   names the decision to the caller
+
+A call that bears the header ``x-maestro-call`` is a worker's. What it cost is told to Maestro under that
+name, also where the worker has gone meanwhile.
 """
 
 import asyncio
 import json
+import math
 import os
+import re
 import time
-from collections import deque
+from collections import defaultdict, deque
 from datetime import datetime
 from typing import Any, Optional
 from weakref import WeakKeyDictionary
@@ -37,6 +43,8 @@ QUEUE_MAX = 10_000  # outcomes that wait; beyond, the oldest is dropped
 POST_MAX = 1_000  # outcomes of one post
 FLUSH_S = 0.5
 POST_TIMEOUT_S = 5.0
+CALL_HEADER = "x-maestro-call"
+CALL = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})/(exec_[0-9a-z]{26})/([0-9]{1,3})")
 KEY = "maestro_decision"  # where a call's metadata has its state
 BUCKETS = ("litellm_metadata", "metadata")
 FOR_NOW = ("maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound.")
@@ -74,6 +82,12 @@ def keep(call: dict, decision: dict) -> dict:
 def headers_of(call: Any) -> dict:
     asked = call.get("proxy_server_request") or {}
     return {str(name).lower(): value for name, value in (asked.get("headers") or {}).items()}
+
+
+def worker_call(call: Any) -> Optional[tuple]:
+    """The project, the execution, and the how-manieth call of it, where a worker made it."""
+    found = CALL.fullmatch(str(headers_of(call).get(CALL_HEADER) or ""))
+    return found.groups() if found else None
 
 
 def tags_of(call: Any) -> list[str]:
@@ -177,6 +191,7 @@ class MaestroHook(CustomLogger):
         self.clients: WeakKeyDictionary = WeakKeyDictionary()
         self.flushing: WeakKeyDictionary = WeakKeyDictionary()
         self.outcomes: deque = deque(maxlen=QUEUE_MAX)
+        self.settlements: deque = deque(maxlen=QUEUE_MAX)
 
     async def post(self, path: str, body: dict, timeout_s: float) -> httpx.Response:
         loop = asyncio.get_running_loop()
@@ -267,6 +282,7 @@ class MaestroHook(CustomLogger):
             self.tell(state, name, int(time.time() * 1000), told)
 
     async def async_log_success_event(self, kwargs: dict, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self.settle(kwargs)
         self.ended(kwargs, end_time, "ok")
 
     async def async_log_failure_event(self, kwargs: dict, response_obj: Any, start_time: Any, end_time: Any) -> None:
@@ -290,6 +306,22 @@ class MaestroHook(CustomLogger):
             told["ttft_ms"] = max(0, ms(first) - state["began"][name])
         self.tell(state, name, ms(end_time), told)
 
+    def settle(self, kwargs: dict) -> None:
+        """What a worker's call cost. Of one that nobody waited for to its end this is what had come."""
+        call, logged = worker_call(kwargs.get("litellm_params") or {}), kwargs.get("standard_logging_object")
+        if call is None or not logged or not logged.get("response_cost"):
+            return
+        project, execution, ordinal = call
+        told = {
+            "execution": execution,
+            "ordinal": int(ordinal),
+            "input_tokens": logged.get("prompt_tokens") or 0,
+            "output_tokens": logged.get("completion_tokens") or 0,
+            "cost_microusd": math.ceil(logged["response_cost"] * 1e6 - 1e-6),
+        }
+        self.settlements.append((project, told))
+        self.soon()
+
     def tell(self, state: dict, name: str, at_ms: int, told: dict) -> None:
         latency_ms = max(0, at_ms - state["began"].pop(name))
         if told.get("ttft_ms") is not None:
@@ -297,20 +329,33 @@ class MaestroHook(CustomLogger):
         outcome = {"deployment": name, "decision_id": state["decision_id"], "at_ms": at_ms, "latency_ms": latency_ms}
         outcome.update(told)
         self.outcomes.append({field: value for field, value in outcome.items() if value is not None})
+        self.soon()
+
+    def soon(self) -> None:
         loop = asyncio.get_running_loop()
         if loop not in self.flushing or self.flushing[loop].done():
             self.flushing[loop] = loop.create_task(self.flush())
 
     async def flush(self) -> None:
-        while self.outcomes:
+        while self.outcomes or self.settlements:
             await asyncio.sleep(FLUSH_S)
             batch = [self.outcomes.popleft() for _ in range(min(POST_MAX, len(self.outcomes)))]
-            try:
-                response = await self.post("/route/outcomes", {"outcomes": batch}, POST_TIMEOUT_S)
-                if response.status_code != 200:
-                    log.warning("maestro: %s outcomes were not taken: %s", len(batch), response.status_code)
-            except (httpx.HTTPError, asyncio.TimeoutError) as error:
-                log.warning("maestro: %s outcomes are lost: %s", len(batch), type(error).__name__)
+            if batch:
+                await self.send("/route/outcomes", {"outcomes": batch}, "outcomes")
+            by_project = defaultdict(list)
+            for project, told in [self.settlements.popleft() for _ in range(min(POST_MAX, len(self.settlements)))]:
+                by_project[project].append(told)
+            for project, told in by_project.items():
+                path = f"/v1/projects/{project}/cost/settlements"
+                await self.send(path, {"settlements": told}, "settlements")
+
+    async def send(self, path: str, body: dict, what: str) -> None:
+        try:
+            response = await self.post(path, body, POST_TIMEOUT_S)
+            if not response.is_success:
+                log.warning("maestro: some %s were not taken: %s", what, response.status_code)
+        except (httpx.HTTPError, asyncio.TimeoutError) as error:
+            log.warning("maestro: some %s are lost: %s", what, type(error).__name__)
 
     async def async_post_call_response_headers_hook(
         self, data: dict, user_api_key_dict: Any, response: Any,
@@ -322,4 +367,21 @@ class MaestroHook(CustomLogger):
         return {"x-maestro-decision-id": state["decision_id"], "x-maestro-model": state["model"]}
 
 
+class Books(MaestroHook):
+    """Decides nothing, and tells what workers' calls cost."""
+
+    async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: dict, call_type: str) -> dict:
+        return data
+
+    async def async_filter_deployments(
+        self, model: str, healthy_deployments: list, messages: Optional[list],
+        request_kwargs: Optional[dict] = None, parent_otel_span: Any = None,
+    ) -> list[dict]:  # fmt: skip
+        return healthy_deployments
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict, call_type: Any) -> None:
+        return None
+
+
 instance = MaestroHook()
+books = Books()

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
-use crate::report::Report;
+use crate::report::{CallBegun, Report};
 
 /// The version that this build writes.
 pub const WIRE_VERSION: u16 = 1;
@@ -84,6 +84,8 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 pub enum InboxMessage {
     /// Reports of one worker; several travel together where they ended together.
     Reports(Vec<Report>),
+    /// An execution is about to call a model.
+    CallBegun(Box<CallBegun>),
     /// Somebody asks something of a run.
     Command(Box<Command>),
 }

@@ -35,6 +35,34 @@ pub struct Report {
     pub calls: Vec<ModelCall>,
 }
 
+/// A call of a model that an execution is about to make: should its worker die, this is all that is
+/// known of what was spent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallBegun {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepAddress,
+    /// The attempt's token, as the task bore it.
+    pub token: AttemptToken,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The worker's pool.
+    pub pool: PoolName,
+    /// The how-manieth call of the execution it is, from 0; below [`CALLS_MAX`].
+    pub ordinal: u32,
+    /// The call, at the most that it may cost.
+    pub call: ModelCall,
+}
+
+/// What an attempt has spent over all its executions, as its last word says: each execution's last sum,
+/// with calls under way at the most that they may cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// In millionths of a US dollar.
+    pub microusd: u64,
+}
+
 /// The most calls of models that a report names.
 pub const CALLS_MAX: usize = 100;
 

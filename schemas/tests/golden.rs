@@ -63,6 +63,7 @@ fn tasks_of_former_builds_decode() {
 #[test]
 fn reports_of_former_builds_decode() {
     decodes_for_ever::<InboxMessage>("reports");
+    decodes_for_ever::<InboxMessage>("call_begun");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use futures::StreamExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::requests::Requests;
+use crate::requests::{Question, Requests};
 use crate::topology::permission::Role;
 use crate::topology::subject::Subject;
 
@@ -235,10 +235,20 @@ impl Connection {
         payload: Bytes,
         within: Duration,
     ) -> Result<Bytes, RequestError> {
+        let question = Question { subject, headers: None, payload };
+        self.ask(question, within).await.map(|message| message.payload)
+    }
+
+    /// The same with headers both ways.
+    pub(crate) async fn ask(
+        &self,
+        question: Question,
+        within: Duration,
+    ) -> Result<async_nats::Message, RequestError> {
         if !self.is_connected() {
             return Err(RequestError::Disconnected);
         }
-        self.requests.ask(&self.client, subject, payload, within).await
+        self.requests.ask(&self.client, question, within).await
     }
 
     /// Subscribes to a subject or filter; it holds across reconnects.

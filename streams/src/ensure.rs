@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::api;
 use crate::connect::Connection;
-use crate::topology::{ConsumerSpec, Retention, StreamSpec};
+use crate::topology::{ConsumerSpec, PerSubject, Retention, StreamSpec};
 
 /// The oldest server that can do all that the topology asks for.
 pub const SERVER_LEAST: (i64, i64, i64) = (2, 12, 0);
@@ -263,9 +263,13 @@ fn stream_config(spec: &StreamSpec) -> Value {
             json!({ "retention": "limits", "discard": "old", "max_age": nanos(age_max) })
         }
     };
-    let guard = json!({ "max_msgs_per_subject": 1, "discard_new_per_subject": true });
-    let none = json!({ "max_msgs_per_subject": -1 });
-    for more in [set, if spec.one_per_subject { guard } else { none }] {
+    let per_subject = match spec.per_subject {
+        PerSubject::Any => json!({ "max_msgs_per_subject": -1 }),
+        PerSubject::First => json!({ "max_msgs_per_subject": 1, "discard_new_per_subject": true }),
+        // Whoever asks for the last one names its subject in that of the question.
+        PerSubject::Last => json!({ "max_msgs_per_subject": 1, "allow_direct": true }),
+    };
+    for more in [set, per_subject] {
         if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
             config.extend(more);
         }

@@ -7,11 +7,12 @@
 //! | [`ensure`], [`admin`] | makes streams and consumers; purges, pauses, looks |
 //! | [`publish`] | confirmed publishing, at most 1024 un-acked |
 //! | [`fetch`], [`delivery`] | reads inboxes, tasks, queues and tails; acks |
+//! | [`latest`] | the last word on a subject, replaced where nobody else did meanwhile |
 //! | [`dead`] | what nobody could take, with its reason |
 //! | [`bench`] | the raw bus: what a step costs when nothing is decided |
 //!
 //! **Invariant:** no decision rests on delivery counts, dedupe windows or sequence numbers; they
-//! are optimisations and hints.
+//! are optimisations and hints. [`latest`] is the one exception: there the server itself compares.
 
 pub mod admin;
 mod api;
@@ -21,6 +22,7 @@ pub mod dead;
 pub mod delivery;
 pub mod ensure;
 pub mod fetch;
+pub mod latest;
 pub mod publish;
 mod ready;
 mod requests;

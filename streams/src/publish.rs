@@ -5,6 +5,7 @@
 //! for ever once their sum reaches the limit. The test `a_fan_out_above_the_limit_drains` keeps it.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +57,12 @@ impl PublishResult {
 pub struct Publisher {
     state: Arc<State>,
     _reader: Arc<Reader>,
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("connection", &self.state.connection).finish_non_exhaustive()
+    }
 }
 
 struct State {

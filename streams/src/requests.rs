@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, Message, Subject};
+use async_nats::{Client, HeaderMap, Message, Subject};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::oneshot;
@@ -23,6 +23,13 @@ pub enum Error {
     /// The connection to the bus is down.
     #[error("the connection to the bus is down")]
     Disconnected,
+}
+
+/// What is asked.
+pub(crate) struct Question {
+    pub(crate) subject: Subject,
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) payload: Bytes,
 }
 
 type Waiters = Mutex<(u64, HashMap<u64, oneshot::Sender<Message>>)>;
@@ -61,18 +68,21 @@ impl Requests {
     pub(crate) async fn ask(
         &self,
         client: &Client,
-        subject: Subject,
-        payload: Bytes,
+        question: Question,
         within: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Message, Error> {
         let (sender, answer) = oneshot::channel();
         let asked = self.register(sender);
         let reply = format!("{}{}", self.prefix, asked.number);
+        let Question { subject, headers, payload } = question;
         let sent_and_answered = async {
-            client
-                .publish_with_reply(subject, reply, payload)
-                .await
-                .map_err(|_| Error::Disconnected)?;
+            let sent = match headers {
+                None => client.publish_with_reply(subject, reply, payload).await,
+                Some(headers) => {
+                    client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+                }
+            };
+            sent.map_err(|_| Error::Disconnected)?;
             answer.await.map_err(|_| Error::Disconnected)
         };
         let message = tokio::time::timeout(within, sent_and_answered)
@@ -80,7 +90,7 @@ impl Requests {
             .map_err(|_| Error::TimedOut)??;
         match message.status {
             Some(async_nats::StatusCode::NO_RESPONDERS) => Err(Error::NobodyListens),
-            _ => Ok(message.payload),
+            _ => Ok(message),
         }
     }
 

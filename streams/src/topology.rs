@@ -30,12 +30,14 @@ pub(crate) mod word {
     pub(crate) const INBOX: &str = "inbox";
     pub(crate) const REPORT: &str = "report";
     pub(crate) const CLAIM: &str = "claim";
+    pub(crate) const CALL: &str = "call";
     pub(crate) const COMMAND: &str = "command";
     pub(crate) const TASK: &str = "task";
     pub(crate) const EVENT: &str = "event";
     pub(crate) const SUBMIT: &str = "submit";
     pub(crate) const TRIGGER: &str = "trigger";
     pub(crate) const LOG: &str = "log";
+    pub(crate) const SPEND: &str = "spend";
     pub(crate) const DEAD: &str = "dead";
     pub(crate) const HEARTBEAT: &str = "heartbeat";
     pub(crate) const CONTROL: &str = "control";
@@ -81,6 +83,8 @@ pub struct Sizes {
     pub submit_bytes: u64,
     /// Live logs.
     pub log_bytes: u64,
+    /// What attempts have spent, a message each.
+    pub spend_bytes: u64,
     /// Dead letters and delivery advisories.
     pub dead_bytes: u64,
 }
@@ -94,6 +98,7 @@ impl Default for Sizes {
             event_bytes: 256 * MIB,
             submit_bytes: 128 * MIB,
             log_bytes: 512 * MIB,
+            spend_bytes: 64 * MIB,
             dead_bytes: 128 * MIB,
         }
     }
@@ -128,6 +133,17 @@ pub enum Retention {
     },
 }
 
+/// How many messages a subject may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerSubject {
+    /// Any number.
+    Any,
+    /// One; a second is refused while the first is there.
+    First,
+    /// One; a second takes its place.
+    Last,
+}
+
 /// A stream as it is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSpec {
@@ -139,8 +155,8 @@ pub struct StreamSpec {
     pub retention: Retention,
     /// The most bytes that it holds.
     pub bytes_max: u64,
-    /// Whether a second message on a subject is refused while the first is there.
-    pub one_per_subject: bool,
+    /// How many messages a subject may have.
+    pub per_subject: PerSubject,
     /// Copies.
     pub replicas: u8,
     /// Its standing consumers. An inbox has none: its consumer is named by the owner's epoch.
@@ -170,7 +186,7 @@ impl Topology {
     pub fn streams(&self) -> Vec<StreamSpec> {
         (0..self.shards)
             .map(|shard| self.inbox(shard))
-            .chain([self.event(), self.submit(), self.log(), self.dead()])
+            .chain([self.event(), self.submit(), self.log(), self.spend(), self.dead()])
             .collect()
     }
 
@@ -185,7 +201,7 @@ impl Topology {
     pub fn pool(&self, pool: &PoolName) -> StreamSpec {
         let root = format!("{ROOT}.{}.{pool}", word::TASK);
         StreamSpec {
-            one_per_subject: true,
+            per_subject: PerSubject::First,
             consumers: Priority::ALL
                 .iter()
                 .map(|priority| task_consumer(&root, *priority))
@@ -223,6 +239,19 @@ impl Topology {
             .up_to(self.sizes.log_bytes)
     }
 
+    /// What each attempt has spent over all its executions: the last word of each. Older than any
+    /// attempt may take, it goes.
+    pub fn spend(&self) -> StreamSpec {
+        let age_max = 3 * 24 * HOUR;
+        StreamSpec {
+            per_subject: PerSubject::Last,
+            ..self
+                .spec(spend_stream(), Retention::Limits { age_max })
+                .taking(format!("{ROOT}.{}.>", word::SPEND))
+                .up_to(self.sizes.spend_bytes)
+        }
+    }
+
     /// What could not be taken, with its reason, and the server's own words about deliveries.
     pub fn dead(&self) -> StreamSpec {
         let age_max = 30 * 24 * HOUR;
@@ -251,7 +280,7 @@ impl Topology {
             subjects: Vec::new(),
             retention,
             bytes_max: 0,
-            one_per_subject: false,
+            per_subject: PerSubject::Any,
             replicas: self.replicas,
             consumers: Vec::new(),
         }
@@ -321,6 +350,11 @@ pub fn submit_stream() -> String {
 /// The name of the stream of live logs.
 pub fn log_stream() -> String {
     format!("{STREAM_PREFIX}LOG")
+}
+
+/// The name of the stream of what attempts have spent.
+pub fn spend_stream() -> String {
+    format!("{STREAM_PREFIX}SPEND")
 }
 
 /// The name of the stream of dead letters.

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use maestro_cli::local::litellm::{Litellm, Options};
 use maestro_cli::local::litellm_config::Models;
 use maestro_evidence::store::ArtifactStore;
+use maestro_kit::account::Account;
 use maestro_kit::action::{Execution, Handler as _};
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
@@ -113,6 +114,7 @@ impl Stage {
     pub(crate) async fn carry_out(&self, task: &Task) -> Ended {
         let id = ExecutionId::generate();
         let (log, ledger) = (LogSink::kept(self.store.clone()), Ledger::default());
+        let account = Account::alone(task, id, ledger.clone());
         let execution = Execution {
             task: Arc::new(task.clone()),
             id,
@@ -121,6 +123,7 @@ impl Stage {
             log: log.clone(),
             store: self.store.clone(),
             ledger: ledger.clone(),
+            account,
             router: RouterClient::nobody(),
             scratch: Scratch::below(self.dir.path(), id),
         };

@@ -194,7 +194,8 @@ fn rendered(file: &Path, has_no_key: bool) -> Result<(Models, bool), Error> {
     let config = maestro_router::config::Config::read(&text, &file.display().to_string());
     let config = config.map_err(|faults| Error::Router { faults: faults.to_string() })?;
     let text = |offline| {
-        let options = maestro_router::render::Options { offline, decided: true };
+        use maestro_router::render::{Callers, Options};
+        let options = Options { offline, callers: Callers::WorkersOfItsOwn };
         Models::Rendered(maestro_router::render::render(&config, options))
     };
     let online = text(false);

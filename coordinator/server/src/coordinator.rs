@@ -13,6 +13,7 @@ use sqlx::Connection as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::books;
 use crate::background::collector::{self, Collector};
 use crate::background::notices;
 use crate::fold::{self, Shell};
@@ -111,6 +112,7 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     let pool = store::connect::pool(database.clone(), POOL_MAX);
     let publisher = Publisher::open(&voice).await?;
     let telling = tokio::spawn(notices::run(pool.clone(), publisher, stop.clone()));
+    let settling = tokio::spawn(books::run(pool.clone(), stop.clone()));
     let collector = Collector::new(database.clone(), config.store.clone(), stop.clone());
     let collecting = collect(collector, config.metrics)?;
     let shell = Shell {
@@ -125,6 +127,7 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     };
     let ended = fold::run(shell, stop).await;
     telling.abort();
+    settling.abort();
     bus.close().await;
     voice.close().await;
     let _ = tokio::time::timeout(COLLECTOR_STOP_MAX, collecting).await;

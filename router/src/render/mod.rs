@@ -15,6 +15,8 @@ use self::tree::Node;
 
 /// The callback in `deploy/router/maestro_hook.py` by which the proxy asks Maestro.
 const HOOK: &str = "maestro_hook.instance";
+/// The one by which it only tells what calls cost.
+const BOOKS: &str = "maestro_hook.books";
 /// LiteLLM's name of a server that speaks OpenAI's API.
 const VLLM: (&str, &str) = ("vllm/", "hosted_vllm/");
 /// The key that the proxy is started with offline: no provider ever sees it.
@@ -34,9 +36,21 @@ const RETRIES: [&str; 6] = [
 pub struct Options {
     /// Every model answers with a text that says that it is none, and no key is needed.
     pub offline: bool,
-    /// Whoever calls has asked the router before: the proxy neither asks it nor tries a model that the
-    /// router did not name.
-    pub decided: bool,
+    /// Who calls.
+    pub callers: Callers,
+}
+
+/// Who calls the proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Callers {
+    /// Anybody: it asks the router about each call.
+    #[default]
+    Anyone,
+    /// Workers, who have asked the router before: it neither asks nor tries a model that the router did
+    /// not name, and tells what calls cost.
+    Workers,
+    /// The same, where proxy and workers end together, so that nobody is left to be told of.
+    WorkersOfItsOwn,
 }
 
 /// The text of LiteLLM's configuration.
@@ -120,7 +134,11 @@ fn info(deployment: &Deployment) -> Node {
 }
 
 fn settings(options: Options) -> Node {
-    let hooks = if options.decided { Vec::new() } else { vec![Node::text(HOOK)] };
+    let hooks = match options.callers {
+        Callers::Anyone => vec![Node::text(HOOK)],
+        Callers::Workers => vec![Node::text(BOOKS)],
+        Callers::WorkersOfItsOwn => Vec::new(),
+    };
     Node::map([
         ("callbacks", Node::List(hooks)),
         ("include_cost_in_streaming_usage", Node::truth(true)),
@@ -130,7 +148,7 @@ fn settings(options: Options) -> Node {
 }
 
 fn router(config: &Config, options: Options) -> Node {
-    let chains = config.fallbacks.iter().filter(|_| !options.decided);
+    let chains = config.fallbacks.iter().filter(|_| options.callers == Callers::Anyone);
     let chains = chains.map(|(model, chain)| {
         let models = chain.iter().map(|one| Node::text(one)).collect();
         Node::Map(vec![(model.clone(), Node::List(models))])

@@ -1,7 +1,39 @@
-//! `/v1/projects/{project}/cost`
+//! `/v1/projects/{project}/cost`, `/v1/projects/{project}/cost/settlements`
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::id::ExecutionId;
+
+/// The most settlements of one report.
+pub const SETTLEMENTS_MAX: usize = 1_000;
+
+/// What a gateway tells of calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settlements {
+    /// At most [`SETTLEMENTS_MAX`].
+    pub settlements: Vec<Settlement>,
+}
+
+/// What a call took by the gateway's own report. It counts where the worker could not say: it died, or
+/// the stream broke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settlement {
+    /// The execution that made the call.
+    pub execution: ExecutionId,
+    /// The how-manieth call of the execution it is, from 0.
+    pub ordinal: u32,
+    /// Tokens in.
+    #[serde(default)]
+    pub input_tokens: u64,
+    /// Tokens out.
+    #[serde(default)]
+    pub output_tokens: u64,
+    /// What it cost, in millionths of a US dollar.
+    pub cost_microusd: u64,
+}
 
 /// What a row of costs is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

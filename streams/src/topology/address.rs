@@ -48,6 +48,13 @@ pub enum InboxKind {
         /// The run.
         run: RunId,
     },
+    /// A call of a model that a worker of `pool` is about to make.
+    Call {
+        /// The pool, which the server made sure of.
+        pool: PoolName,
+        /// The run.
+        run: RunId,
+    },
     /// A command from the api or the intake.
     Command {
         /// The run.
@@ -69,6 +76,10 @@ impl InboxSubject {
                 },
             },
             word::CLAIM => InboxKind::Claim {
+                pool: parse(tokens.next())?,
+                run: RunId::from_token(tokens.next()?).ok()?,
+            },
+            word::CALL => InboxKind::Call {
                 pool: parse(tokens.next())?,
                 run: RunId::from_token(tokens.next()?).ok()?,
             },

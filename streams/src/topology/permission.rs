@@ -6,7 +6,7 @@
 
 use maestro_schemas::name::{PoolName, ProjectName};
 
-use super::{INTAKE, ROOT, event_stream, log_stream, submit_stream, task_stream, word};
+use super::{INTAKE, ROOT, event_stream, log_stream, spend_stream, submit_stream, task_stream, word};
 
 /// The pool whose workers ask the router, and tell it what became of calls.
 const CALLS_MODELS: &str = "llm";
@@ -113,6 +113,9 @@ fn worker(pool: &PoolName) -> Permissions {
     publish.extend([
         format!("{ROOT}.{}.*.{}.{pool}.*", word::INBOX, word::REPORT),
         format!("{ROOT}.{}.*.{}.{pool}.*", word::INBOX, word::CLAIM),
+        format!("{ROOT}.{}.*.{}.{pool}.*", word::INBOX, word::CALL),
+        format!("{ROOT}.{}.{pool}.>", word::SPEND),
+        format!("$JS.API.DIRECT.GET.{}.{ROOT}.{}.{pool}.>", spend_stream(), word::SPEND),
         format!("{ROOT}.{}.{pool}.>", word::LOG),
         format!("{ROOT}.{}.{pool}.*", word::HEARTBEAT),
         format!("{ROOT}.{}.{}.{pool}", word::DEAD, word::TASK),

@@ -22,6 +22,12 @@ pub fn inbox_report(shard: u16, pool: &PoolName, run: Option<RunId>) -> Subject 
     subject(format_args!("{inbox}.{shard}.{report}.{pool}.{run}"))
 }
 
+/// Where a worker says that an execution is about to call a model.
+pub fn inbox_call(shard: u16, pool: &PoolName, run: RunId) -> Subject {
+    let (inbox, call, run) = (word::INBOX, word::CALL, run.token());
+    subject(format_args!("{inbox}.{shard}.{call}.{pool}.{run}"))
+}
+
 /// Where a worker claims an attempt whose effect may happen once.
 pub fn inbox_claim(shard: u16, pool: &PoolName, run: RunId) -> Subject {
     let (inbox, claim, run) = (word::INBOX, word::CLAIM, run.token());
@@ -115,6 +121,12 @@ pub fn log(address: &LogAddress) -> Subject {
 pub fn logs(run: RunId, step: Option<StepAddress>) -> Subject {
     let step = step.map_or_else(|| "*".to_owned(), |step| step.to_string());
     subject(format_args!("{}.*.{}.{step}.*.*", word::LOG, run.token()))
+}
+
+/// Where executions of an attempt write down what it has spent.
+pub fn spend(pool: &PoolName, run: RunId, step: StepAddress, token: AttemptToken) -> Subject {
+    let (spend, run, attempt) = (word::SPEND, run.token(), attempt(step, token));
+    subject(format_args!("{spend}.{pool}.{run}.{attempt}"))
 }
 
 fn dead(kind: &str, origin: impl Display) -> Subject {

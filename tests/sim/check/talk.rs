@@ -27,6 +27,15 @@ impl Checker {
                     format!("a command was acked and is in no row: {command:?}")
                 })
             }
+            Content::Message(InboxMessage::CallBegun(begun)) => {
+                let goes_on =
+                    store.runs.get(&begun.run).is_some_and(|run| !run.state().is_final());
+                let is_kept = store.calls.contains_key(&(begun.execution, begun.ordinal));
+                let is_kept = is_kept || !goes_on;
+                self.require(8, is_kept, || {
+                    format!("a call was acked and is not in the books: {begun:?}")
+                })
+            }
             Content::Message(InboxMessage::Reports(reports)) => {
                 reports.iter().try_for_each(|report| {
                     let live = store.runs.get(&report.run).and_then(|run| {

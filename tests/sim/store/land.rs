@@ -94,6 +94,9 @@ impl Store {
         for row in &commit.audits {
             put(self.audits.entry(row.command), row.clone(), "audit")?;
         }
+        for row in &commit.calls {
+            *self.calls.entry((row.execution, row.ordinal)).or_default() |= row.call.settled;
+        }
         for row in &commit.results {
             self.results.entry((row.project.clone(), row.key)).or_insert_with(|| row.clone());
         }

@@ -12,7 +12,7 @@ use maestro_engine::plan::CheckedPlan;
 use maestro_engine::shard::commit::{AuditRow, Commit, ResultRow};
 use maestro_engine::shard::owned::LEASE_MS;
 use maestro_schemas::digest::Digest;
-use maestro_schemas::id::{CommandId, RunId};
+use maestro_schemas::id::{CommandId, ExecutionId, RunId};
 use maestro_schemas::name::ProjectName;
 
 pub use land::{Landed, is_poisoned};
@@ -58,6 +58,8 @@ pub struct Store {
     pub audits: BTreeMap<CommandId, AuditRow>,
     pub results: BTreeMap<(ProjectName, Digest), ResultRow>,
     pub plans: BTreeMap<Digest, CheckedPlan>,
+    /// The ledger: whether the price of each call is known.
+    pub calls: BTreeMap<(ExecutionId, u32), bool>,
     /// The api's rows: which run an idempotency key stands for.
     pub keys: BTreeMap<String, RunId>,
     pub fault: Option<Fault>,

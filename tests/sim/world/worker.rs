@@ -10,7 +10,7 @@ use maestro_schemas::heartbeat::{Heartbeat, PERIOD_MS, RunningExecution};
 use maestro_schemas::id::{ExecutionId, WorkerId};
 use maestro_schemas::name::PoolName;
 use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
-use maestro_schemas::report::{Report, Usage};
+use maestro_schemas::report::{CallBegun, ModelCall, Report, Usage};
 use maestro_schemas::task::Task;
 use serde_json::json;
 
@@ -135,6 +135,12 @@ impl World {
             let delay = self.dice.between(1, 50);
             let life = self.workers[place].life;
             self.after(delay, Happening::Falls(Blow::Kills(place, life)));
+        }
+        if calls_a_model(id) {
+            let begun = call_begun(&task, id, &self.workers[place].pool);
+            let content = Content::Message(InboxMessage::CallBegun(Box::new(begun)));
+            let (shard, delay) = (task.shard, self.travel());
+            self.after(delay, Happening::InboxArrives { shard, content, from: Origin::Nobody });
         }
         let execution = Execution {
             id,
@@ -389,7 +395,35 @@ fn report(one: &Execution, (worker, pool): (WorkerId, &PoolName), now: u64) -> R
         pool: pool.clone(),
         outcome: one.outcome.clone(),
         usage: Usage { wall_ms: now - one.started_at, cpu_ms: 1, cost_microusd: 7 },
-        calls: Vec::new(),
+        calls: calls_a_model(one.id).then(|| call(true)).into_iter().collect(),
+    }
+}
+
+/// A third of all executions.
+fn calls_a_model(execution: ExecutionId) -> bool {
+    execution.uuid().as_u128().is_multiple_of(3)
+}
+
+fn call_begun(task: &Task, execution: ExecutionId, pool: &PoolName) -> CallBegun {
+    let Task { run, step, token, .. } = *task;
+    CallBegun { run, step, token, execution, pool: pool.clone(), ordinal: 0, call: call(false) }
+}
+
+fn call(settled: bool) -> ModelCall {
+    ModelCall {
+        model: "m".into(),
+        served_by: None,
+        deployment: None,
+        prompt: None,
+        request: Digest::from_bytes([7; 32]),
+        input_tokens: 1,
+        output_tokens: 1,
+        cost_microusd: 7,
+        settled,
+        payer: None,
+        offline: false,
+        wall_ms: 1,
+        decision: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use maestro_kit::account::Account;
 use maestro_kit::action::{Execution, Handler};
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::ledger::Ledger;
@@ -55,14 +56,16 @@ impl Bench {
         let id = ExecutionId::generate();
         let log = LogSink::kept(self.store.clone());
         self.logs.lock().expect("the logs").push(log.clone());
+        let ledger = Ledger::default();
         Execution {
+            account: Account::alone(&task, id, ledger.clone()),
             task: Arc::new(task),
             id,
             stop: self.stop.clone(),
             delivered: 1,
             log,
             store: self.store.clone(),
-            ledger: Ledger::default(),
+            ledger,
             router: RouterClient::nobody(),
             scratch: Scratch::below(self.directory.path(), id),
         }

@@ -10,6 +10,7 @@ use maestro_schemas::outcome::Outcome;
 use maestro_schemas::task::Task;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::Account;
 use crate::ledger::Ledger;
 use crate::log::LogSink;
 use crate::router::RouterClient;
@@ -34,6 +35,8 @@ pub struct Execution {
     pub store: ArtifactStore,
     /// Where calls of models are written down, with what they cost.
     pub ledger: Ledger,
+    /// Says what may still be spent, and takes down what is about to be.
+    pub account: Account,
     /// Says which model a call goes to.
     pub router: RouterClient,
     /// A directory of this execution's own, made when it is first asked for.

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::account::Account;
 use crate::action::Execution;
 use crate::log::LogSink;
 use crate::outcome::{Ended, reported, with_artifacts};
@@ -133,6 +134,11 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
         log: LogSink::streamed(pool.store.clone(), pool.logs.clone(), &address),
         store: pool.store.clone(),
         ledger: hand.ledger.clone(),
+        account: Account::shared(
+            (task, hand.execution, delivery.delivered),
+            hand.ledger.clone(),
+            (&pool.connection, &pool.publisher),
+        ),
         router: RouterClient::over(pool.logs.clone()),
         scratch: Scratch::below(&pool.scratch, hand.execution),
     }

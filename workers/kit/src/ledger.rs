@@ -6,7 +6,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use maestro_schemas::id::ExecutionId;
 use maestro_schemas::report::{CALLS_MAX, ModelCall};
+
+use crate::account::Account;
 
 /// The most that is believed, a million dollars: what is beyond was never paid.
 const SPENT_MICROUSD_MAX: u64 = 1_000_000_000_000;
@@ -30,6 +33,8 @@ pub struct Entry {
     ledger: Ledger,
     index: Option<usize>,
     call: ModelCall,
+    /// Who is told that it is settled.
+    told: Option<Account>,
 }
 
 impl Ledger {
@@ -44,7 +49,22 @@ impl Ledger {
             book.beyond_microusd = book.beyond_microusd.saturating_add(call.cost_microusd);
         }
         drop(book);
-        Entry { ledger: self.clone(), index, call }
+        Entry { ledger: self.clone(), index, call, told: None }
+    }
+
+    /// The number of the next call, where a report has room for it.
+    pub(crate) fn len(&self) -> Option<u32> {
+        let calls = self.book().calls.len();
+        (calls < CALLS_MAX).then(|| u32::try_from(calls).ok()).flatten()
+    }
+
+    /// What this execution itself has paid, what is under way included: not for answers that another
+    /// one got. In millionths of a US dollar.
+    pub(crate) fn paid_microusd(&self, execution: ExecutionId) -> u64 {
+        let book = self.book();
+        let is_own = |call: &&ModelCall| call.payer.is_none_or(|(payer, _)| payer == execution);
+        let calls = book.calls.iter().filter(is_own).map(|call| call.cost_microusd);
+        calls.fold(book.beyond_microusd, u64::saturating_add).min(SPENT_MICROUSD_MAX)
     }
 
     /// What was spent, what is under way included, in millionths of a US dollar.
@@ -66,6 +86,15 @@ impl Ledger {
 }
 
 impl Entry {
+    pub(crate) fn told_at(self, account: Account) -> Self {
+        Self { told: Some(account), ..self }
+    }
+
+    /// Which call of its execution it is, where a report has room for it.
+    pub fn ordinal(&self) -> Option<u32> {
+        self.index.and_then(|index| u32::try_from(index).ok())
+    }
+
     /// What it was written down as.
     pub fn call(&self) -> &ModelCall {
         &self.call
@@ -80,6 +109,10 @@ impl Entry {
                 let others = book.beyond_microusd.saturating_sub(self.call.cost_microusd);
                 book.beyond_microusd = others.saturating_add(call.cost_microusd);
             }
+        }
+        drop(book);
+        if let Some(account) = self.told {
+            account.settled();
         }
     }
 }

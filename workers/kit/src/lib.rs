@@ -11,12 +11,14 @@
 //! | `registry` | what is in hand, and what was cancelled lately |
 //! | `cancel`, `heartbeat` | what the pool is told; what the worker says of itself |
 //! | [`log`], [`scratch`], [`ledger`] | an execution's output; its directory; what it spent |
+//! | [`account`] | what the attempt may still spend, over all its executions |
 //! | [`router`] | which model a call goes to, asked over the bus |
 //! | [`drain`] | ending on SIGTERM without losing an attempt |
 //!
 //! **Invariants:** a worker decides nothing about a run; a task is acked only after the inbox has
 //! its report; nothing here retries an action.
 
+pub mod account;
 pub mod action;
 mod cancel;
 mod capacity;

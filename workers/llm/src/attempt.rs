@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use maestro_kit::account;
 use maestro_kit::action::Execution;
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
+use maestro_schemas::id::DecisionId;
 use maestro_schemas::outcome::{Outcome, Outputs};
 use maestro_schemas::report::ModelCall;
 use serde_json::{Value, json};
@@ -33,6 +35,9 @@ const ANSWER_ROLE: &str = "answer";
 /// The role of an answer that fits a schema, where it is an artifact.
 const JSON_ROLE: &str = "json";
 
+/// How often a call is cut to what is left, while another execution of the attempt spends too.
+const CUTS_MAX: usize = 4;
+
 /// Carries an execution out.
 pub(crate) async fn carry_out(shared: Arc<Shared>, execution: Execution) -> Outcome {
     let work = async {
@@ -49,6 +54,13 @@ pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) execution: &'a Execution,
     pub(crate) endpoint: Endpoint,
+}
+
+/// A call that is written down and not made yet.
+struct Begun {
+    body: Value,
+    price: Price,
+    spending: Spending,
 }
 
 /// A conversation that is to end in one answer.
@@ -88,7 +100,7 @@ impl Attempt<'_> {
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { client: &self.shared.client, endpoint: &self.endpoint }
+        Caller { client: &self.shared.client, endpoint: &self.endpoint, name: None }
     }
 
     /// Asks until an answer fits what was asked for, or as often as the step allows.
@@ -135,7 +147,7 @@ impl Attempt<'_> {
         }
         let mut tried = Vec::new();
         loop {
-            let cap_left = self.cap_left();
+            let cap_left = self.cap_left().await?;
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
             let place = self.execution.ledger.calls().len();
             let error = match self.call(call, prompt, &route).await {
@@ -166,20 +178,12 @@ impl Attempt<'_> {
         prompt: Option<Digest>,
         route: &Route,
     ) -> Result<(Answer, ModelCall), Error> {
-        let mut call = Call { model: route.model.clone(), ..call.clone() };
-        let (price, most) = self.within_cap(&mut call).await?;
-        let body = call.body();
-        let bytes = body.to_string().len();
-        if bytes > BODY_BYTES_MAX {
-            let message = format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
-            return Err(Error::Parameters(message));
-        }
-        let decision = route.decision();
-        let made = Made { model: call.model.clone(), prompt, body: &body, most, decision };
-        let spending =
-            Spending::begin(&self.execution.ledger, made, self.endpoint.offline.is_some());
+        let call = Call { model: route.model.clone(), ..call.clone() };
+        let Begun { body, price, spending } = self.begin(&call, prompt, route.decision()).await?;
         let started = Instant::now();
-        let ended = self.caller().chat(&call.model, &body, &self.execution.log).await;
+        let name = spending.ordinal().map(|ordinal| self.name(ordinal));
+        let caller = Caller { name: name.as_deref(), ..self.caller() };
+        let ended = caller.chat(&call.model, &body, &self.execution.log).await;
         let elapsed = started.elapsed();
         route.tell(self.execution, ended.as_ref(), elapsed).await;
         match ended {
@@ -194,10 +198,44 @@ impl Attempt<'_> {
         }
     }
 
+    /// Writes a call down before it is made, cut to what is left of the cap; again where another
+    /// execution of the attempt has spent some of that meanwhile.
+    async fn begin(
+        &self,
+        call: &Call,
+        prompt: Option<Digest>,
+        decision: Option<DecisionId>,
+    ) -> Result<Begun, Error> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut call = call.clone();
+            let (price, most) = self.within_cap(&mut call).await?;
+            let body = call.body();
+            let bytes = body.to_string().len();
+            if bytes > BODY_BYTES_MAX {
+                let message =
+                    format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
+                return Err(Error::Parameters(message));
+            }
+            let made = Made { model: call.model.clone(), prompt, body: &body, most, decision };
+            let offline = self.endpoint.offline.is_some();
+            match Spending::begin(&self.execution.account, made, offline).await {
+                Ok(spending) => return Ok(Begun { body, price, spending }),
+                Err(account::Error::Spent) if tries < CUTS_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// What the gateway calls a call of this execution by when it tells what it cost.
+    pub(crate) fn name(&self, ordinal: u32) -> String {
+        format!("{}/{}/{ordinal}", self.execution.task.project, self.execution.id)
+    }
+
     /// What is left of the attempt's cap, where it has one.
-    pub(crate) fn cap_left(&self) -> Option<u64> {
-        let cap = self.execution.task.cap_microusd?;
-        Some(cap.saturating_sub(self.execution.ledger.spent_microusd()))
+    pub(crate) async fn cap_left(&self) -> Result<Option<u64>, Error> {
+        Ok(self.execution.account.left().await?)
     }
 
     /// Lowers the call's tokens to what is left of the cap; answers the price, and the most that
@@ -206,7 +244,7 @@ impl Attempt<'_> {
         let wanted = call.sampling.max_tokens;
         let price = self.shared.prices.of(&call.model, &self.caller()).await;
         let size = (call.input_bytes(), call.messages.len() as u64);
-        let Some(microusd) = self.cap_left() else {
+        let Some(microusd) = self.cap_left().await? else {
             // Without a cap the price is only told, so a gateway that has none will do.
             let price = price.unwrap_or_default();
             let output = price.answer_tokens(wanted);

@@ -22,11 +22,16 @@ const REFUSAL_BYTES_MAX: usize = 64 << 10;
 /// For an answer that is no model's.
 const GET: Duration = Duration::from_secs(10);
 
+/// Under which name `deploy/router/maestro_hook.py` tells what a call cost.
+const NAME_HEADER: &str = "x-maestro-call";
+
 /// Who calls, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) client: &'a Client,
     pub(crate) endpoint: &'a Endpoint,
+    /// What a gateway that tells what calls cost is to call this one by.
+    pub(crate) name: Option<&'a str>,
 }
 
 /// The client of all calls of a worker; a gateway on this very machine is reached by no proxy.
@@ -41,7 +46,11 @@ pub(crate) fn client(is_here: bool) -> Result<Client, reqwest::Error> {
 }
 
 impl Caller<'_> {
-    fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
+    fn with_headers(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = match self.name {
+            Some(name) => request.header(NAME_HEADER, name),
+            None => request,
+        };
         match &self.endpoint.key {
             Some(key) => request.bearer_auth(key),
             None => request,
@@ -98,7 +107,7 @@ impl Caller<'_> {
 
     async fn send(&self, model: &str, request: RequestBuilder) -> Result<Response, Error> {
         let silent = |_| Error::Silent { model: model.to_owned(), seconds: SILENCE_MAX.as_secs() };
-        let sent = tokio::time::timeout(SILENCE_MAX, self.with_key(request).send())
+        let sent = tokio::time::timeout(SILENCE_MAX, self.with_headers(request).send())
             .await
             .map_err(silent)?;
         let response = sent.map_err(|error| broken(model, &error))?;

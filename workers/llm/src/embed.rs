@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, name};
 use crate::attempt::{Attempt, keep};
+use crate::call::Caller;
 use crate::error::Error;
 use crate::parameters::{Embed, Sampling, Texts};
 use crate::price::{self, Price};
@@ -32,13 +33,15 @@ impl Attempt<'_> {
         let price = self.shared.prices.of(&model, &self.caller()).await.unwrap_or_default();
         // No token is shorter than a byte.
         let most = price.of(json!(input).to_string().len() as u64, 0).unwrap_or(0);
-        self.check_cap(&model, price, most)?;
+        self.check_cap(&model, price, most).await?;
         let decision = self.permitted(&model, &input).await?;
         let made = Made { model: model.clone(), prompt: None, body: &body, most, decision };
-        let spending =
-            Spending::begin(&self.execution.ledger, made, self.endpoint.offline.is_some());
+        let offline = self.endpoint.offline.is_some();
+        let spending = Spending::begin(&self.execution.account, made, offline).await?;
         let started = Instant::now();
-        let (answer, headers) = match self.caller().post(&model, "/v1/embeddings", &body).await {
+        let name = spending.ordinal().map(|ordinal| self.name(ordinal));
+        let caller = Caller { name: name.as_deref(), ..self.caller() };
+        let (answer, headers) = match caller.post(&model, "/v1/embeddings", &body).await {
             Ok(found) => found,
             Err(error) => {
                 spending.failed(&error, started.elapsed());
@@ -62,8 +65,8 @@ impl Attempt<'_> {
         Ok(Outcome::Succeeded { outputs, artifacts: vec![artifact] })
     }
 
-    fn check_cap(&self, model: &str, price: Price, most: u64) -> Result<(), Error> {
-        let Some(left) = self.cap_left() else { return Ok(()) };
+    async fn check_cap(&self, model: &str, price: Price, most: u64) -> Result<(), Error> {
+        let Some(left) = self.cap_left().await? else { return Ok(()) };
         if price.input_cost_per_token.is_some() && most <= left {
             return Ok(());
         }
@@ -92,7 +95,7 @@ impl Attempt<'_> {
             sampling: Sampling::default(),
             max_tokens: None,
         };
-        let route = Route::find(self.execution, &call, (self.cap_left(), &[])).await?;
+        let route = Route::find(self.execution, &call, (self.cap_left().await?, &[])).await?;
         route.keeps_to(model)?;
         Ok(route.decision())
     }

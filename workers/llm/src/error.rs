@@ -1,5 +1,6 @@
 //! Why an attempt failed, and what the engine is told of it.
 
+use maestro_kit::account;
 use maestro_kit::evidence::{store, tree};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
@@ -37,6 +38,9 @@ pub(crate) enum Error {
     /// The router did not say where the call may go.
     #[error("the router does not answer, so no model is asked: {0}")]
     NoRouter(String),
+    /// What the call may cost could not be written down.
+    #[error("no model is asked: {0}")]
+    Account(#[from] account::Error),
     /// The router says that the call may go nowhere.
     #[error("{message}")]
     Routed { code: String, status: u16, message: String },
@@ -89,6 +93,7 @@ impl Error {
             | Self::ShuttingDown
             | Self::NoGateway(_)
             | Self::NoRouter(_)
+            | Self::Account(_)
             | Self::Connection { .. }
             | Self::Cut { .. }
             | Self::Silent { .. }

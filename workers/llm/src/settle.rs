@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use maestro_kit::ledger::{Entry, Ledger};
+use maestro_kit::account::{self, Account};
+use maestro_kit::ledger::Entry;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::report::ModelCall;
@@ -35,7 +36,12 @@ pub(crate) struct Spending {
 }
 
 impl Spending {
-    pub(crate) fn begin(ledger: &Ledger, made: Made<'_>, offline: bool) -> Self {
+    /// Writes the call down, here and for others; refused where it would pass what is left by now.
+    pub(crate) async fn begin(
+        account: &Account,
+        made: Made<'_>,
+        offline: bool,
+    ) -> Result<Self, account::Error> {
         let call = ModelCall {
             model: made.model,
             served_by: None,
@@ -51,7 +57,12 @@ impl Spending {
             wall_ms: 0,
             decision: made.decision,
         };
-        Self { entry: ledger.begin(call) }
+        Ok(Self { entry: account.begin(call).await? })
+    }
+
+    /// Which call of its execution it is, where somebody may ask for it by that.
+    pub(crate) fn ordinal(&self) -> Option<u32> {
+        self.entry.ordinal()
     }
 
     /// The model answered: what the gateway reports counts, else what its prices say.

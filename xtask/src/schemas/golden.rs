@@ -40,7 +40,7 @@ pub fn add_missing() -> Result<(), Error> {
 fn bytes(fixture: &str, text: &str) -> Result<Vec<u8>, Error> {
     match fixture.split('.').next() {
         Some("task") => encode::<Task>(text),
-        Some("reports" | "submit" | "cancel_run") => encode::<InboxMessage>(text),
+        Some("reports" | "call_begun" | "submit" | "cancel_run") => encode::<InboxMessage>(text),
         Some("event_batch") => encode::<EventBatch>(text),
         Some("heartbeat") => encode::<Heartbeat>(text),
         Some("cancel") => encode::<Cancel>(text),

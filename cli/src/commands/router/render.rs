@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use maestro_router::config::Config;
 use maestro_router::config::yaml::FILE_BYTES_MAX;
-use maestro_router::render::{Options, difference, render};
+use maestro_router::render::{Callers, Options, difference, render};
 use serde_json::json;
 
 use crate::error::Error;
@@ -26,6 +26,7 @@ Examples:
   maestro router render
   maestro router render --config deploy/router/litellm.yaml > litellm.generated.yaml
   maestro router render --offline
+  maestro router render --decided > workers.generated.yaml
   maestro router render --diff litellm.generated.yaml")]
 pub(super) struct Args {
     /// Maestro's configuration of the router.
@@ -34,6 +35,10 @@ pub(super) struct Args {
     /// Every model answers with a text that says that it is none; no key is needed.
     #[arg(long)]
     offline: bool,
+    /// Only Maestro's workers call the proxy. They have asked the router before, so it neither asks nor
+    /// tries another model, and tells what their calls cost.
+    #[arg(long)]
+    decided: bool,
     /// A file that was rendered before, to be compared with what would be rendered now.
     #[arg(long, value_name = "FILE")]
     diff: Option<PathBuf>,
@@ -42,7 +47,8 @@ pub(super) struct Args {
 pub(super) fn perform(args: &Args, output: Output) -> Result<Exit, Error> {
     let text = read(&args.config, "the router's configuration")?;
     let config = Config::read(&text, &args.config.display().to_string()).map_err(Error::Router)?;
-    let rendered = render(&config, Options { offline: args.offline, decided: false });
+    let callers = if args.decided { Callers::Workers } else { Callers::Anyone };
+    let rendered = render(&config, Options { offline: args.offline, callers });
     match &args.diff {
         Some(file) => compare(file, &rendered, output),
         None if output.is_json() => output.json(&json!({ "text": rendered })).map(|()| Exit::Ok),

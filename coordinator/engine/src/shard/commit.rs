@@ -48,7 +48,7 @@ pub struct Commit {
     pub notices: Vec<NoticeRow>,
     /// Results by key; content-addressed, the first one stays.
     pub results: Vec<ResultRow>,
-    /// Calls of models; one that is there already stays.
+    /// Calls of models; one whose price is known already stays.
     pub calls: Vec<CallRow>,
 }
 

@@ -11,7 +11,6 @@ use maestro_schemas::step::StepAddress;
 use super::Fold;
 use super::batch::Batch;
 use super::commands::Pending;
-use super::record;
 use super::request::{Answer, Ask, AskId, Delivery, DeliveryId, Request};
 use crate::decide::lapse::Silence;
 use crate::decide::{Facts, report, set_aside};
@@ -173,6 +172,7 @@ impl Fold {
         match input {
             Input::Delivered { delivery, .. } => match delivery.message.as_ref().ok()? {
                 InboxMessage::Reports(_) => None,
+                InboxMessage::CallBegun(begun) => Some(begun.run),
                 InboxMessage::Command(command) => Some(command.run),
             },
             Input::Reported { report, .. } => Some(report.run),
@@ -219,6 +219,10 @@ impl Fold {
                 });
             }
             Ok(InboxMessage::Reports(_)) => batch.ack(shard, delivery.id),
+            Ok(InboxMessage::CallBegun(begun)) => {
+                self.call_begun(batch, &begun);
+                batch.ack(shard, delivery.id);
+            }
             Ok(InboxMessage::Command(command)) => {
                 self.take_command(batch, Pending::new(shard, delivery.id, *command));
             }
@@ -270,17 +274,12 @@ impl Fold {
         if let Some(reason) = self.poisoned.remove(&id) {
             return self.quarantine(batch, id, reason);
         }
+        self.calls_reported(batch, &report);
         let Some(facts) = self.facts(id) else { return };
         let Some(run) = self.runs.get(&id) else {
             return;
         };
         let of_its_pool = run.node(report.step.node).is_some_and(|node| node.pool == report.pool);
-        let has_address = i32::try_from(report.step.item.max(report.step.visit)).is_ok();
-        if of_its_pool && has_address && !report.calls.is_empty() {
-            let number = self.shards.get(&run.shard).map_or(0, |shard| shard.batch + 1);
-            let at = record::At { batch: number, now_ms: facts.now_ms };
-            record::calls(batch, run, &report, at);
-        }
         let events = if of_its_pool { report::decide(run, report, facts) } else { Vec::new() };
         self.decided(batch, id, events);
     }

@@ -11,6 +11,7 @@
 //! `tests` crate drives it against models of store and bus that crash, lose and repeat.
 
 mod batch;
+mod calls;
 mod commands;
 pub mod commit;
 mod decided;

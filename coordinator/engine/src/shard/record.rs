@@ -6,12 +6,11 @@ use maestro_schemas::action::Effect;
 use maestro_schemas::control::Cancel;
 use maestro_schemas::event::EventKind;
 use maestro_schemas::name::PoolName;
-use maestro_schemas::report::{CALLS_MAX, ModelCall, Report};
 use maestro_schemas::step::{RunState, StepAddress, StepState};
 
 use super::batch::{Batch, told};
 use super::commit::{
-    AttemptRow, CallRow, DispatchRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow,
+    AttemptRow, DispatchRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow,
     StepRow, TimerRow,
 };
 use super::request::{Publication, Request};
@@ -28,11 +27,6 @@ pub struct At {
     /// The shard's clock.
     pub now_ms: u64,
 }
-
-/// The largest number of tokens, millionths of a dollar or milliseconds of a call that is believed.
-const NUMBER_MAX: u64 = 1_000_000_000_000;
-/// The longest name of a model or deployment, in characters.
-const NAME_CHARS_MAX: usize = 200;
 
 /// Records an event that is about to be applied to `run`.
 pub fn before(batch: &mut Batch, run: &Run, event: &Event, at: At) {
@@ -84,49 +78,6 @@ pub fn before(batch: &mut Batch, run: &Run, event: &Event, at: At) {
                 EventKind::Run { state: RunState::Quarantined, cause: Some(reason.clone()) },
             );
         }
-    }
-}
-
-/// Records the calls of models that a report tells of, whether or not the report counts.
-pub fn calls(batch: &mut Batch, run: &Run, report: &Report, at: At) {
-    let Some(node) = run.node(report.step.node) else { return };
-    let stages = &run.plan.plan().stages;
-    let stage = usize::try_from(node.stage).ok().and_then(|index| stages.get(index));
-    batch.touched.insert(run.shard);
-    // A call is the row of whoever made it, however many find its answer.
-    let made_by = |call: &ModelCall, place: u32| call.payer.unwrap_or((report.execution, place));
-    let rows = report.calls.iter().take(CALLS_MAX).zip(0..).map(|(call, place)| CallRow {
-        execution: made_by(call, place).0,
-        ordinal: made_by(call, place).1.min(CALLS_MAX as u32),
-        run: run.id,
-        project: run.project.clone(),
-        pipeline: run.plan.plan().name.clone(),
-        stage: stage.map(|stage| stage.name.clone()).unwrap_or_default(),
-        node_id: node.id.clone(),
-        step: report.step,
-        attempt: report.token.number,
-        batch: at.batch,
-        at_ms: at.now_ms,
-        call: plausible(call),
-    });
-    batch.commit.calls.extend(rows);
-}
-
-/// A call as a row can hold it: numbers that sums can be made of, names without control characters.
-/// They come from providers, and no answer of theirs may set a run aside.
-fn plausible(call: &ModelCall) -> ModelCall {
-    let name = |text: &String| -> String {
-        text.chars().filter(|letter| !letter.is_control()).take(NAME_CHARS_MAX).collect()
-    };
-    ModelCall {
-        model: name(&call.model),
-        served_by: call.served_by.as_ref().map(name),
-        deployment: call.deployment.as_ref().map(name),
-        input_tokens: call.input_tokens.min(NUMBER_MAX),
-        output_tokens: call.output_tokens.min(NUMBER_MAX),
-        cost_microusd: call.cost_microusd.min(NUMBER_MAX),
-        wall_ms: call.wall_ms.min(NUMBER_MAX),
-        ..call.clone()
     }
 }
 

@@ -1,11 +1,11 @@
-//! `/v1/projects/{project}/cost`: what calls of models cost.
+//! `/v1/projects/{project}/cost`: what calls of models cost, and what gateways tell of that.
 
-use axum::Json;
 use axum::extract::State;
-use maestro_schemas::api::cost::CostReport;
+use axum::http::StatusCode;
+use maestro_schemas::api::cost::{CostReport, Settlements};
 
 use super::Api;
-use super::extract::{InProject, Pairs};
+use super::extract::{InProject, Json, Pairs};
 use super::problem::Refusal;
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
@@ -37,6 +37,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .answers::<CostReport>()
         .with(FILTERS),
+        Route::post(
+            "/v1/projects/{project}/cost/settlements",
+            Access::InProject(Role::Admin),
+            "What calls cost by a gateway's own report, where their worker could not say.",
+            settle,
+        )
+        .takes::<Settlements>()
+        .status(204)
+        .up_to(1 << 20),
     ]
 }
 
@@ -44,7 +53,7 @@ async fn show(
     State(api): State<Api>,
     InProject(asker): InProject,
     mut pairs: Pairs,
-) -> Result<Json<CostReport>, Refusal> {
+) -> Result<axum::Json<CostReport>, Refusal> {
     let query = Query {
         by: pairs.take("by")?,
         run: pairs.take("run")?,
@@ -53,5 +62,14 @@ async fn show(
         limit: pairs.read("limit", "a whole number")?,
     };
     pairs.finish()?;
-    Ok(Json(api.app.show_cost(&asker.project, query).await?))
+    Ok(axum::Json(api.app.show_cost(&asker.project, query).await?))
+}
+
+async fn settle(
+    State(api): State<Api>,
+    InProject(asker): InProject,
+    Json(told): Json<Settlements>,
+) -> Result<StatusCode, Refusal> {
+    api.app.settle_calls(&asker.project, told).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

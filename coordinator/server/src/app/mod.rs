@@ -15,6 +15,7 @@ pub mod objects;
 pub mod read_log;
 pub mod rerun;
 pub mod send_command;
+pub mod settle_calls;
 pub mod show_cost;
 pub mod show_decision;
 pub mod show_run;

@@ -1,4 +1,5 @@
 //! Reconcilers: each takes no input, looks at the rows, and does what is missing.
 
+pub mod books;
 pub mod collector;
 pub mod notices;

@@ -110,6 +110,11 @@ pub(super) fn belongs(
                 }
             }
         }
+        (InboxMessage::CallBegun(begun), InboxKind::Call { pool, run })
+            if begun.pool == *pool && begun.run == *run =>
+        {
+            Ok(message)
+        }
         (InboxMessage::Command(command), InboxKind::Command { run }) if command.run == *run => {
             Ok(message)
         }
@@ -129,6 +134,7 @@ pub(super) fn written(shard: u16, message: &InboxMessage) -> Option<(Subject, By
             let report = reports.first()?;
             subject::inbox_report(shard, &report.pool, Some(report.run))
         }
+        InboxMessage::CallBegun(begun) => subject::inbox_call(shard, &begun.pool, begun.run),
     };
     Some((subject, codec::encode(message).ok()?.into()))
 }

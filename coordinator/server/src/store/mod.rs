@@ -31,6 +31,7 @@ pub mod run;
 pub mod run_event;
 pub mod run_state;
 pub mod set_aside;
+pub mod settlement;
 pub mod shard;
 pub mod step;
 pub mod submission;
