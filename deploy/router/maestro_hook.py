@@ -29,10 +29,11 @@ import re
 import time
 from collections import defaultdict, deque
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any, AsyncGenerator, Optional
 from weakref import WeakKeyDictionary
 
 import httpx
+import litellm
 from fastapi import HTTPException
 from litellm._logging import verbose_proxy_logger as log
 from litellm.integrations.custom_logger import CustomLogger
@@ -45,6 +46,8 @@ FLUSH_S = 0.5
 POST_TIMEOUT_S = 5.0
 CALL_HEADER = "x-maestro-call"
 CALL = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})/(exec_[0-9a-z]{26})/([0-9]{1,3})")
+MAY_HAVE_RUN = (408, 500, 502, 504)  # after these a provider may have done the work all the same
+LEFT = 499  # the status of a call whose caller has gone
 KEY = "maestro_decision"  # where a call's metadata has its state
 BUCKETS = ("litellm_metadata", "metadata")
 FOR_NOW = ("maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound.")
@@ -311,13 +314,17 @@ class MaestroHook(CustomLogger):
         call, logged = worker_call(kwargs.get("litellm_params") or {}), kwargs.get("standard_logging_object")
         if call is None or not logged or not logged.get("response_cost"):
             return
+        tokens = (logged.get("prompt_tokens") or 0, logged.get("completion_tokens") or 0)
+        self.told(call, tokens, logged["response_cost"])
+
+    def told(self, call: tuple, tokens: tuple, dollars: float) -> None:
         project, execution, ordinal = call
         told = {
             "execution": execution,
             "ordinal": int(ordinal),
-            "input_tokens": logged.get("prompt_tokens") or 0,
-            "output_tokens": logged.get("completion_tokens") or 0,
-            "cost_microusd": math.ceil(logged["response_cost"] * 1e6 - 1e-6),
+            "input_tokens": tokens[0],
+            "output_tokens": tokens[1],
+            "cost_microusd": max(0, math.ceil(dollars * 1e6 - 1e-6)),
         }
         self.settlements.append((project, told))
         self.soon()
@@ -368,7 +375,7 @@ class MaestroHook(CustomLogger):
 
 
 class Books(MaestroHook):
-    """Decides nothing, and tells what workers' calls cost."""
+    """Decides nothing, and tells what workers' calls cost: also of those that nobody waited for."""
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: dict, call_type: str) -> dict:
         return data
@@ -381,6 +388,45 @@ class Books(MaestroHook):
 
     async def async_pre_call_deployment_hook(self, kwargs: dict, call_type: Any) -> None:
         return None
+
+    async def async_post_call_failure_hook(
+        self, request_data: dict, original_exception: Exception, user_api_key_dict: Any,
+        traceback_str: Optional[str] = None,
+    ) -> None:  # fmt: skip
+        status, call = getattr(original_exception, "status_code", None), worker_call(request_data)
+        if status == LEFT:
+            self.left(request_data)
+        elif call is not None and isinstance(status, int) and status not in MAY_HAVE_RUN:
+            self.told(call, (0, 0), 0.0)
+
+    async def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: Any, request_data: dict
+    ) -> AsyncGenerator[Any, None]:
+        begun = False
+        try:
+            async for piece in response:
+                begun = True
+                yield piece
+        except (asyncio.CancelledError, GeneratorExit):
+            # Of one that has begun the proxy itself tells what had come.
+            if not begun:
+                self.left(request_data)
+            raise
+
+    def left(self, asked: dict) -> None:
+        """The worker left before anything came: the question is paid for, if it was sent."""
+        call, logging = worker_call(asked), asked.get("litellm_logging_obj")
+        details = getattr(logging, "model_call_details", None)
+        if call is None or details is None:
+            return
+        if details.get("first_api_call_start_time") is None:
+            return self.told(call, (0, 0), 0.0)
+        model = details.get("model") or asked.get("model") or ""
+        info = (details.get("litellm_params") or {}).get("model_info") or {}
+        price = info.get("input_cost_per_token") or (litellm.model_cost.get(model) or {}).get("input_cost_per_token")
+        if price is not None:
+            tokens = litellm.token_counter(model=model, messages=asked.get("messages") or [])
+            self.told(call, (tokens, 0), tokens * float(price))
 
 
 instance = MaestroHook()

@@ -61,7 +61,9 @@ pub struct Publisher {
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher").field("connection", &self.state.connection).finish_non_exhaustive()
+        f.debug_struct("Publisher")
+            .field("connection", &self.state.connection)
+            .finish_non_exhaustive()
     }
 }
 

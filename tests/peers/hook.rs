@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::plain::{Proxy, client};
 use crate::provider::{Provider, Turn};
 
-const TOKEN: &str = "a-token-of-the-tests-alone";
+pub const TOKEN: &str = "a-token-of-the-tests-alone";
 const DECISION: &str = "x-maestro-decision-id";
 const IBAN: &str = "Pay the rent to DE89 3704 0044 0532 0130 00.";
 /// Each with a provider of its own, since providers have breakers: name, quality, price of a token in
@@ -115,7 +115,8 @@ impl Drop for Scene {
     }
 }
 
-async fn serve_api(cluster: &Cluster, config: &str, stop: &CancellationToken) -> String {
+/// Serves the API with a configuration of the router; answers its address.
+pub async fn serve_api(cluster: &Cluster, config: &str, stop: &CancellationToken) -> String {
     let file = cluster.dir().join("litellm.yaml");
     std::fs::write(&file, config).expect("a file");
     let database_url = cluster.postgres.url();

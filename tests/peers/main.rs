@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod hook;
+mod killed;
 mod models;
 mod plain;
 mod provider;

@@ -81,6 +81,11 @@ impl Proxy {
         self.client.post(url).bearer_auth(KEY).json(body)
     }
 
+    /// Its address and key, for those who call it by themselves.
+    pub fn gateway(&self) -> (&str, &str) {
+        (&self.url, KEY)
+    }
+
     /// What it wrote.
     pub fn log(&self) -> String {
         fs::read_to_string(self.child.log()).unwrap_or_default()

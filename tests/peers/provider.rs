@@ -35,6 +35,9 @@ pub enum Turn {
     Call(&'static str, Value),
     /// With this status, and a pause that it asks for.
     Refuse(u16),
+    /// With this text, a word after each pause, and each piece says how many tokens that took so far, as
+    /// vLLM does where it is asked to. They are counted in the bill as they are said.
+    Talk(String, Duration),
     /// With the first word, and then it hangs up.
     Cut(String),
     /// With the first word, and then with nothing more.
@@ -45,6 +48,8 @@ pub enum Turn {
 struct Book {
     scripts: BTreeMap<String, Vec<Turn>>,
     seen: Vec<Value>,
+    /// Tokens that are to be paid for, by model.
+    bills: BTreeMap<String, u64>,
 }
 
 /// A provider on loopback. It ends when it is dropped.
@@ -95,6 +100,11 @@ impl Provider {
         })
     }
 
+    /// The tokens, in and out, that it wants to be paid for what a model said by [`Turn::Talk`].
+    pub fn tokens(&self, model: &str) -> u64 {
+        lock(&self.book).bills.get(model).copied().unwrap_or(0)
+    }
+
     /// The requests that it got for a model.
     pub fn seen(&self, model: &str) -> Vec<Value> {
         let book = lock(&self.book);
@@ -132,6 +142,7 @@ async fn chat(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
             if is_streamed { said(&model, &text, tokens) } else { whole(&model, &text, tokens) }
         }
         Some(Turn::SayUncounted(text)) => stream(pieces(&model, &text, "data: [DONE]\n\n".into())),
+        Some(Turn::Talk(text, pause)) => talked(book, &model, &text, pause),
         Some(Turn::Call(name, arguments)) => called(&model, name, &arguments),
         Some(Turn::Cut(text)) => begun(&model, &text, Duration::ZERO),
         Some(Turn::Hang(text)) => begun(&model, &text, Duration::from_secs(3_600)),
@@ -232,4 +243,46 @@ fn begun(model: &str, text: &str, silence: Duration) -> Response {
     });
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(head.chain(end)))
         .into_response()
+}
+
+/// A word after each pause. Nobody pays for what is not said any more once the caller has gone.
+fn talked(book: Shared, model: &str, text: &str, pause: Duration) -> Response {
+    let model = model.to_owned();
+    let all = words(text).len();
+    let said = futures::stream::unfold((0, words(text).into_iter()), move |(count, mut left)| {
+        let (book, model) = (book.clone(), model.clone());
+        async move {
+            let (bytes, tokens) = match count {
+                // The question is paid for once somebody begins to answer it.
+                0 => (
+                    counted(&model, json!({ "role": "assistant", "content": "" }), None, 0),
+                    INPUT_TOKENS,
+                ),
+                _ if count > all + 1 => return None,
+                _ if count > all => {
+                    let end = counted(&model, json!({}), Some("stop"), all as u64);
+                    (format!("{end}{}", usage(&model, all as u64)), 0)
+                }
+                _ => {
+                    tokio::time::sleep(pause).await;
+                    let word = left.next().unwrap_or_default();
+                    (counted(&model, json!({ "content": word }), None, count as u64), 1)
+                }
+            };
+            *lock(&book).bills.entry(model).or_default() += tokens;
+            Some((Ok::<_, Infallible>(Bytes::from(bytes)), (count + 1, left)))
+        }
+    });
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(said)).into_response()
+}
+
+/// A piece that says how many tokens the answer has so far.
+fn counted(model: &str, delta: Value, finish: Option<&str>, output_tokens: u64) -> String {
+    let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+    let usage = json!({
+        "prompt_tokens": INPUT_TOKENS, "completion_tokens": output_tokens,
+        "total_tokens": INPUT_TOKENS + output_tokens,
+    });
+    let body = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice], "usage": usage });
+    format!("data: {body}\n\n")
 }

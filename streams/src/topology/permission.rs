@@ -6,7 +6,9 @@
 
 use maestro_schemas::name::{PoolName, ProjectName};
 
-use super::{INTAKE, ROOT, event_stream, log_stream, spend_stream, submit_stream, task_stream, word};
+use super::{
+    INTAKE, ROOT, event_stream, log_stream, spend_stream, submit_stream, task_stream, word,
+};
 
 /// The pool whose workers ask the router, and tell it what became of calls.
 const CALLS_MODELS: &str = "llm";

@@ -28,8 +28,7 @@ impl Checker {
                 })
             }
             Content::Message(InboxMessage::CallBegun(begun)) => {
-                let goes_on =
-                    store.runs.get(&begun.run).is_some_and(|run| !run.state().is_final());
+                let goes_on = store.runs.get(&begun.run).is_some_and(|run| !run.state().is_final());
                 let is_kept = store.calls.contains_key(&(begun.execution, begun.ordinal));
                 let is_kept = is_kept || !goes_on;
                 self.require(8, is_kept, || {

@@ -53,6 +53,16 @@ impl Cluster {
         self.spawn(name, &Role::Worker("build".parse().expect("a name")), command, &[])
     }
 
+    /// Starts `maestro worker --pool llm`, which calls models at a gateway by its key.
+    pub fn spawn_llm_worker(&self, name: &str, slots: u32, gateway: (&str, &str)) -> Process {
+        let scratch = self.dir().join("work").join(name);
+        let mut command = vec![maestro(), "worker".into(), "--pool".into(), "llm".into()];
+        command.extend(["--name".into(), name.into(), "--scratch".into(), scratch.into()]);
+        command.extend(["--slots".into(), slots.to_string().into()]);
+        let env = [("MAESTRO_LITELLM_URL", gateway.0), ("MAESTRO_LITELLM_KEY", gateway.1)];
+        self.spawn(name, &Role::Worker("llm".parse().expect("a name")), command, &env)
+    }
+
     /// Starts a worker of the pool [`SCRIPTED_POOL`], whose actions a test's plan scripts.
     pub fn spawn_worker(&self, name: &str, slots: u32) -> ScriptedWorker {
         let record = self.dir().join(format!("{name}.record"));

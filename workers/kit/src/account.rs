@@ -17,8 +17,8 @@ use maestro_schemas::task::Task;
 use maestro_streams::connect::Connection;
 use maestro_streams::latest;
 use maestro_streams::publish::Publisher;
-use maestro_streams::topology::subject::{self, Subject};
 use maestro_streams::topology::spend_stream;
+use maestro_streams::topology::subject::{self, Subject};
 use tokio::sync::Mutex;
 
 use crate::ledger::{Entry, Ledger};

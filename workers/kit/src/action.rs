@@ -54,6 +54,13 @@ pub trait Handler: Send + Sync + 'static {
     /// What this pool serves, for the catalogue.
     fn actions(&self) -> Vec<ActionInfo>;
 
+    /// From which delivery on a task runs alone in its process, lest it kill its neighbours with the
+    /// worker. Later than the second only for pools whose executions wait more than they work: those
+    /// that a dead worker leaves behind would else go one after the other.
+    fn alone_from(&self) -> u32 {
+        2
+    }
+
     /// Carries one attempt out.
     fn carry_out(&self, execution: Execution) -> Carried;
 }

@@ -98,7 +98,7 @@ async fn renew(delivery: &Delivery) {
 
 async fn run(pool: &Arc<Pool>, begun: &Begun) -> Option<Outcome> {
     let stop = &begun.hand.stop;
-    let alone = begun.delivery.delivered > 1 && pool.solitary;
+    let alone = begun.delivery.delivered >= pool.alone_from;
     let company = tokio::select! {
         biased;
         () = stop.token.cancelled() => None,

@@ -102,7 +102,8 @@ pub(crate) struct Pool {
     pub(crate) publisher: Publisher,
     pub(crate) registry: Arc<Registry>,
     pub(crate) solitude: Solitude,
-    pub(crate) solitary: bool,
+    /// From which delivery on a task runs alone.
+    pub(crate) alone_from: u32,
     pub(crate) reports: mpsc::Sender<Finished>,
     pub(crate) draining: CancellationToken,
 }
@@ -171,6 +172,7 @@ impl Session {
         let opened = Opened::open(&pool).await;
         let opened = opened.map_err(|source| Error::Connect { pool: name, source })?;
         let (reports, finished) = mpsc::channel(usize::try_from(pool.slots).unwrap_or(1));
+        let alone_from = if pool.prefetch { u32::MAX } else { pool.handler.alone_from() };
         let shared = Pool {
             name: pool.pool,
             worker,
@@ -185,7 +187,7 @@ impl Session {
             publisher: opened.publisher,
             registry: Arc::default(),
             solitude,
-            solitary: !pool.prefetch,
+            alone_from,
             reports,
             draining,
         };

@@ -1,5 +1,5 @@
-//! A task on its second delivery runs alone: it may be one that kills its worker, and should then
-//! kill no neighbour.
+//! A task that was delivered before runs alone, from the delivery on that its pool names: it may be one
+//! that kills its worker, and should then kill no neighbour.
 
 use std::sync::Arc;
 

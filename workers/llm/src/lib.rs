@@ -84,6 +84,10 @@ impl Handler for LlmPool {
         catalogue::actions()
     }
 
+    fn alone_from(&self) -> u32 {
+        4
+    }
+
     fn carry_out(&self, execution: Execution) -> Carried {
         Box::pin(attempt::carry_out(self.shared.clone(), execution))
     }

@@ -33,7 +33,8 @@ impl Fold {
             return;
         }
         // A call is the row of whoever made it, however many find its answer.
-        let made_by = |call: &ModelCall, place: u32| call.payer.unwrap_or((report.execution, place));
+        let made_by =
+            |call: &ModelCall, place: u32| call.payer.unwrap_or((report.execution, place));
         let made = report.calls.iter().take(CALLS_MAX).zip(0..).map(|(call, place)| CallBegun {
             run: report.run,
             step: report.step,

@@ -10,8 +10,8 @@ use maestro_schemas::step::{RunState, StepAddress, StepState};
 
 use super::batch::{Batch, told};
 use super::commit::{
-    AttemptRow, DispatchRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow,
-    StepRow, TimerRow,
+    AttemptRow, DispatchRow, FanoutRow, NoticeRow, ResultRow, RunChange, RunEventRow, StepRow,
+    TimerRow,
 };
 use super::request::{Publication, Request};
 use crate::decide::cancel::survives;
