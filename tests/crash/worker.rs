@@ -1,7 +1,8 @@
 //! A worker of the pool `noop` as a process of its own, for tests that kill it.
 //!
 //! Its action takes `ms` milliseconds, and its output `sum` is a function of the step's name and of
-//! `before` alone: whoever carries a step out, and however often, says the same.
+//! `before` alone: whoever carries a step out, and however often, says the same. Where it is told amounts
+//! in `spend`, it writes down a call of each before as many pauses, as if it would make it.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -15,7 +16,8 @@ use maestro_kit::action::Execution;
 use maestro_kit::drain;
 use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
 use maestro_schemas::digest::Digest;
-use maestro_schemas::outcome::{Outcome, Outputs};
+use maestro_schemas::outcome::{FailureClass, Outcome, Outputs};
+use maestro_schemas::report::ModelCall;
 use maestro_schemas::task::Task;
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::Role;
@@ -65,6 +67,14 @@ async fn carry_out(lines: Arc<File>, execution: Execution) -> Outcome {
     note(&lines, "began", task);
     let with: Value = serde_json::from_slice(&task.with).unwrap_or_default();
     let pause = with.get("ms").and_then(Value::as_u64).unwrap_or_default();
+    let amounts = with.get("spend").and_then(Value::as_array).cloned().unwrap_or_default();
+    for amount in amounts.iter().filter_map(Value::as_u64) {
+        if let Err(error) = execution.account.begin(call(amount)).await {
+            note(&lines, "ended", task);
+            return Outcome::failed(FailureClass::Denied, error.to_string());
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
     tokio::time::sleep(Duration::from_millis(pause)).await;
     let before = with.get("before").and_then(Value::as_str).unwrap_or_default();
     let sum = Digest::of(format!("{} {before}", task.name).as_bytes()).short();
@@ -72,6 +82,25 @@ async fn carry_out(lines: Arc<File>, execution: Execution) -> Outcome {
     Outcome::Succeeded {
         outputs: Outputs::from([("sum".to_owned(), sum.into())]),
         artifacts: Vec::new(),
+    }
+}
+
+/// A call that may cost so many millionths of a dollar.
+fn call(cost_microusd: u64) -> ModelCall {
+    ModelCall {
+        model: "none".to_owned(),
+        served_by: None,
+        deployment: None,
+        prompt: None,
+        request: Digest::of(b"none"),
+        input_tokens: 0,
+        output_tokens: 0,
+        cost_microusd,
+        settled: false,
+        payer: None,
+        offline: false,
+        wall_ms: 0,
+        decision: None,
     }
 }
 

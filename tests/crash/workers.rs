@@ -74,3 +74,29 @@ async fn a_long_step_of_a_killed_worker_starts_elsewhere_within_5_s() {
     assert_eq!(scene.cluster.ended(&scene.rows, run).await, "succeeded");
     check_elsewhere(&in_hand, other, killed_at).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_execution_of_an_attempt_has_spent_no_other_may_spend_though_both_are_at_work() {
+    let scene = Scene::set(&["one"], 2).await;
+    let mut plan = plan_of(&[("spends", SCRIPTED_POOL, "noop", &[])]);
+    plan.nodes[0].with = json!({ "ms": 1_500, "spend": [60, 60] });
+    plan.nodes[0].budget_microusd = Some(130);
+    let run = scene.cluster.submit(plan, 3).await;
+    let entered = "select count(*) from model_call where run = $1 and not settled";
+    until("a first call", || async { (scene.count(entered, run).await == 1).then_some(()) }).await;
+    let holder = scene.workers.iter().find(|worker| !worker.record.in_hand().is_empty());
+    let first = holder.expect("the worker that has it in hand");
+    first.process.freeze();
+    // Another takes the attempt over. Of what is left it can pay one call, and no second.
+    assert_eq!(scene.cluster.ended(&scene.rows, run).await, "failed");
+    first.process.thaw();
+    until("an end of the first execution", || async {
+        first.record.in_hand().is_empty().then_some(())
+    })
+    .await;
+    let spent = "select sum(cost_microusd)::bigint from model_call where run = $1";
+    assert_eq!((scene.count(entered, run).await, scene.count(spent, run).await), (2, 120));
+    let why = "select count(*) from attempt where run = $1 and failure->>'class' = 'denied'
+                and failure->>'message' like '%another execution of this attempt%'";
+    assert_eq!(scene.count(why, run).await, 1);
+}
