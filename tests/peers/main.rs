@@ -1,10 +1,12 @@
 //! LiteLLM's own proxy, with a provider behind it that does what a test says: asked by the llm pool, and
-//! as a plain proxy that our hook makes obey the router.
+//! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts.
 
 #![cfg(test)]
 
 mod hook;
+mod hosts;
 mod models;
+mod ollama;
 mod plain;
 mod provider;
 mod routed;

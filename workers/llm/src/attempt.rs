@@ -9,6 +9,7 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Outcome, Outputs};
 use maestro_schemas::report::ModelCall;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::Shared;
@@ -17,6 +18,7 @@ use crate::call::Caller;
 use crate::error::Error;
 use crate::gateway::Endpoint;
 use crate::memo::{self, Memory};
+use crate::ollama::parameters::Wish;
 use crate::parameters::{Asked, Sampling};
 use crate::price::{self, Left, Price};
 use crate::prompt::{self, Messages};
@@ -35,20 +37,18 @@ const JSON_ROLE: &str = "json";
 
 /// Carries an execution out.
 pub(crate) async fn carry_out(shared: Arc<Shared>, execution: Execution) -> Outcome {
-    let work = async {
-        let endpoint = shared.gateway.endpoint().await.map_err(Error::NoGateway)?;
-        Attempt { shared: &shared, execution: &execution, endpoint }.work().await
-    };
+    let attempt = Attempt { shared: &shared, execution: &execution, endpoint: OnceCell::default() };
+    let work = attempt.work();
     // What is dropped here in the middle of a call has been written down at the most it may cost.
     let done = execution.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped));
     done.unwrap_or_else(Error::into_outcome)
 }
 
-/// An execution, and where it calls.
+/// An execution, and the gateway once it was needed.
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) execution: &'a Execution,
-    pub(crate) endpoint: Endpoint,
+    endpoint: OnceCell<Endpoint>,
 }
 
 /// A conversation that is to end in one answer.
@@ -56,13 +56,12 @@ struct Conversation {
     model: String,
     messages: Messages,
     sampling: Sampling,
+    /// What else Ollama is to know, where its hosts are asked and not the gateway.
+    ollama: Option<Wish>,
 }
 
 impl Attempt<'_> {
     async fn work(&self) -> Result<Outcome, Error> {
-        if let Some(words) = &self.endpoint.offline {
-            self.execution.log.line(words).await;
-        }
         match Asked::parse(&self.execution.task)? {
             Asked::Generate(asked) => {
                 let messages = prompt::messages(&asked, self.execution).await?;
@@ -70,6 +69,7 @@ impl Attempt<'_> {
                     model: asked.model,
                     messages,
                     sampling: asked.sampling,
+                    ollama: None,
                 })
                 .await
             }
@@ -80,27 +80,47 @@ impl Attempt<'_> {
                     model: asked.model,
                     messages,
                     sampling: asked.sampling,
+                    ollama: None,
                 })
                 .await
             }
             Asked::Embed(asked) => self.embed(asked).await,
+            Asked::Ollama(asked) => {
+                let (asked, wish) = asked.read()?;
+                let messages = prompt::messages(&asked, self.execution).await?;
+                let (model, sampling) = (asked.model, asked.sampling);
+                let ollama = Some(wish);
+                self.converse(Conversation { model, messages, sampling, ollama }).await
+            }
         }
     }
 
-    pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { client: &self.shared.client, endpoint: &self.endpoint }
+    /// Calls the gateway; a stack's own is started now where it does not run.
+    pub(crate) async fn caller(&self) -> Result<Caller<'_>, Error> {
+        let found = async || {
+            let endpoint = self.shared.gateway.endpoint().await.map_err(Error::NoGateway)?;
+            if let Some(words) = &endpoint.offline {
+                self.execution.log.line(words).await;
+            }
+            Ok(endpoint)
+        };
+        let endpoint = self.endpoint.get_or_try_init(found).await?;
+        Ok(Caller { client: self.shared.clients.of(&endpoint.url), endpoint })
     }
 
     /// Asks until an answer fits what was asked for, or as often as the step allows.
     async fn converse(&self, asked: Conversation) -> Result<Outcome, Error> {
-        let Conversation { model, messages, sampling } = asked;
+        let Conversation { model, messages, sampling, ollama } = asked;
         let shape = sampling.schema.as_ref().map(Shape::new).transpose()?;
         let repairs = u32::from(sampling.repairs());
         let mut call =
             Call { model, messages: messages.list, max_tokens: sampling.max_tokens, sampling };
         let mut ordinal = 0;
         loop {
-            let answer = self.ask(&call, messages.prompt, ordinal).await?;
+            let answer = match &ollama {
+                None => self.ask(&call, messages.prompt, ordinal).await?,
+                Some(wish) => self.ask_ollama(&call, wish, (messages.prompt, ordinal)).await?,
+            };
             let fitted = shape.as_ref().map(|shape| shape.read(&answer.text)).transpose();
             ordinal += 1;
             match fitted {
@@ -128,9 +148,7 @@ impl Attempt<'_> {
         ordinal: u32,
     ) -> Result<Answer, Error> {
         let key = memory_key(&self.execution.task, ordinal, &call.body());
-        if let Some(Memory { answer, call }) = memo::recall(&self.execution.store, key).await {
-            self.execution.log.write(answer.text.clone()).await;
-            self.execution.ledger.begin(call);
+        if let Some(answer) = self.recalled(key).await {
             return Ok(answer);
         }
         let mut tried = Vec::new();
@@ -139,13 +157,7 @@ impl Attempt<'_> {
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
             let place = self.execution.ledger.calls().len();
             let error = match self.call(call, prompt, &route).await {
-                Ok((answer, mut paid)) => {
-                    paid.payer =
-                        Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
-                    let memory = Memory { answer, call: paid };
-                    memo::remember(&self.execution.store, key, &memory).await;
-                    return Ok(memory.answer);
-                }
+                Ok(paid) => return Ok(self.remembered(key, place, paid).await),
                 Err(error) => error,
             };
             match route.gives_way(&error) {
@@ -159,6 +171,27 @@ impl Attempt<'_> {
         }
     }
 
+    /// The answer that a former execution of the attempt got and paid for, where there is one.
+    pub(crate) async fn recalled(&self, key: Digest) -> Option<Answer> {
+        let Memory { answer, call } = memo::recall(&self.execution.store, key).await?;
+        self.execution.log.write(answer.text.clone()).await;
+        self.execution.ledger.begin(call);
+        Some(answer)
+    }
+
+    /// Keeps an answer for a redelivery; its call is the one at this place of the ledger.
+    pub(crate) async fn remembered(
+        &self,
+        key: Digest,
+        place: usize,
+        (answer, mut paid): (Answer, ModelCall),
+    ) -> Answer {
+        paid.payer = Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
+        let memory = Memory { answer, call: paid };
+        memo::remember(&self.execution.store, key, &memory).await;
+        memory.answer
+    }
+
     /// One call.
     async fn call(
         &self,
@@ -166,8 +199,10 @@ impl Attempt<'_> {
         prompt: Option<Digest>,
         route: &Route,
     ) -> Result<(Answer, ModelCall), Error> {
-        let mut call = Call { model: route.model.clone(), ..call.clone() };
-        let (price, most) = self.within_cap(&mut call).await?;
+        let way = self.way(route).await?;
+        let mut call = Call { model: way.model(route), ..call.clone() };
+        let price = way.price(self, &route.model).await;
+        let (price, most) = self.within_cap(&mut call, price)?;
         let body = call.body();
         let bytes = body.to_string().len();
         if bytes > BODY_BYTES_MAX {
@@ -175,11 +210,10 @@ impl Attempt<'_> {
             return Err(Error::Parameters(message));
         }
         let decision = route.decision();
-        let made = Made { model: call.model.clone(), prompt, body: &body, most, decision };
-        let spending =
-            Spending::begin(&self.execution.ledger, made, self.endpoint.offline.is_some());
+        let made = Made { model: route.model.clone(), prompt, body: &body, most, decision };
+        let spending = Spending::begin(&self.execution.ledger, made, way.is_offline());
         let started = Instant::now();
-        let ended = self.caller().chat(&call.model, &body, &self.execution.log).await;
+        let ended = way.chat(&route.model, &body, &self.execution.log).await;
         let elapsed = started.elapsed();
         route.tell(self.execution, ended.as_ref(), elapsed).await;
         match ended {
@@ -194,6 +228,11 @@ impl Attempt<'_> {
         }
     }
 
+    /// Whether the gateway answered by itself.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.execution.ledger.calls().iter().any(|call| call.offline)
+    }
+
     /// What is left of the attempt's cap, where it has one.
     pub(crate) fn cap_left(&self) -> Option<u64> {
         let cap = self.execution.task.cap_microusd?;
@@ -202,9 +241,12 @@ impl Attempt<'_> {
 
     /// Lowers the call's tokens to what is left of the cap; answers the price, and the most that
     /// the call may cost.
-    async fn within_cap(&self, call: &mut Call) -> Result<(Price, u64), Error> {
+    pub(crate) fn within_cap(
+        &self,
+        call: &mut Call,
+        price: Result<Price, Error>,
+    ) -> Result<(Price, u64), Error> {
         let wanted = call.sampling.max_tokens;
-        let price = self.shared.prices.of(&call.model, &self.caller()).await;
         let size = (call.input_bytes(), call.messages.len() as u64);
         let Some(microusd) = self.cap_left() else {
             // Without a cap the price is only told, so a gateway that has none will do.
@@ -233,7 +275,7 @@ impl Attempt<'_> {
             ("input_tokens".to_owned(), json!(answer.input_tokens)),
             ("output_tokens".to_owned(), json!(answer.output_tokens)),
             ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
-            ("offline".to_owned(), json!(self.endpoint.offline.is_some())),
+            ("offline".to_owned(), json!(self.is_offline())),
         ]);
         if answer.text.len() > TEXT_INLINE_MAX {
             artifacts.push(
