@@ -235,6 +235,7 @@ async fn a_call_that_is_stopped_in_mid_stream_ends_at_once_and_drops_its_connect
     let (ended, stopped) = tokio::join!(stage.carry_out(&task), stopping);
     assert!(stopped.elapsed() < Duration::from_secs(5));
     assert!(matches!(ended.outcome, Outcome::Cancelled { .. }), "{:?}", ended.outcome);
+    assert_eq!(ended.ledger.calls().len(), 1);
     until("the connection's end", || async { (host.dropped() == 1).then_some(()) }).await;
 }
 

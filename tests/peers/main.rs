@@ -3,11 +3,14 @@
 
 #![cfg(test)]
 
+mod direct;
 mod hook;
 mod hosts;
 mod models;
 mod ollama;
+mod own;
 mod plain;
 mod provider;
 mod routed;
+mod scene;
 mod stage;

@@ -259,9 +259,10 @@ impl Drop for Reader {
 
 /// The lines, then silence for a while, then the end: of the answer, or of the connection in its midst.
 fn stream(book: &Shared, lines: Vec<String>, silence: Duration, is_whole: bool) -> Response {
-    let mut reader = Reader { book: book.clone(), is_read: false };
+    let reader = Reader { book: book.clone(), is_read: false };
     let head = futures::stream::iter(lines).map(|text| Ok(Bytes::from(text)));
     let tail = futures::stream::once(async move {
+        let mut reader = reader;
         tokio::time::sleep(silence).await;
         reader.is_read = true;
         match is_whole {
