@@ -138,6 +138,17 @@ async fn a_host_that_fails_gives_way_and_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_host_that_failed_is_asked_again_where_nobody_else_is_left() {
+    let host = does([Turn::Cut("half a"), Turn::Say("whole")]).await;
+    let small = Ollama::start(&["small:1b"], [Turn::Say("from the small one")]).await;
+    let stage = stage([host.host("gpu-1"), small.host("gpu-2")]);
+    assert_eq!(stage.ask(ACTION, own("x")).await.failure().class, FailureClass::Transient);
+    let with = json!({"models": ["own", "small:1b"], "prompt": "x"});
+    assert_eq!(stage.ask(ACTION, with).await.outputs()["text"], "from the small one");
+    assert_eq!(stage.ask(ACTION, own("y")).await.outputs()["text"], "whole");
+}
+
+#[tokio::test]
 async fn where_every_host_fails_the_step_fails_as_the_last_of_them_did() {
     let cases = [
         (Turn::Cut("half a"), FailureClass::Transient, "was cut"),

@@ -14,10 +14,8 @@ use tokio::time::Instant;
 
 use crate::Shared;
 use crate::answer::Answer;
-use crate::call::Caller;
 use crate::error::Error;
 use crate::gateway::Endpoint;
-use crate::memo::{self, Memory};
 use crate::ollama::parameters::Wish;
 use crate::parameters::{Asked, Sampling};
 use crate::price::{self, Left, Price};
@@ -48,7 +46,7 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, execution: Execution) -> Outc
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) execution: &'a Execution,
-    endpoint: OnceCell<Endpoint>,
+    pub(crate) endpoint: OnceCell<Endpoint>,
 }
 
 /// A conversation that is to end in one answer.
@@ -93,19 +91,6 @@ impl Attempt<'_> {
                 self.converse(Conversation { model, messages, sampling, ollama }).await
             }
         }
-    }
-
-    /// Calls the gateway; a stack's own is started now where it does not run.
-    pub(crate) async fn caller(&self) -> Result<Caller<'_>, Error> {
-        let found = async || {
-            let endpoint = self.shared.gateway.endpoint().await.map_err(Error::NoGateway)?;
-            if let Some(words) = &endpoint.offline {
-                self.execution.log.line(words).await;
-            }
-            Ok(endpoint)
-        };
-        let endpoint = self.endpoint.get_or_try_init(found).await?;
-        Ok(Caller { client: self.shared.clients.of(&endpoint.url), endpoint })
     }
 
     /// Asks until an answer fits what was asked for, or as often as the step allows.
@@ -169,27 +154,6 @@ impl Attempt<'_> {
                 _ => return Err(error),
             }
         }
-    }
-
-    /// The answer that a former execution of the attempt got and paid for, where there is one.
-    pub(crate) async fn recalled(&self, key: Digest) -> Option<Answer> {
-        let Memory { answer, call } = memo::recall(&self.execution.store, key).await?;
-        self.execution.log.write(answer.text.clone()).await;
-        self.execution.ledger.begin(call);
-        Some(answer)
-    }
-
-    /// Keeps an answer for a redelivery; its call is the one at this place of the ledger.
-    pub(crate) async fn remembered(
-        &self,
-        key: Digest,
-        place: usize,
-        (answer, mut paid): (Answer, ModelCall),
-    ) -> Answer {
-        paid.payer = Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
-        let memory = Memory { answer, call: paid };
-        memo::remember(&self.execution.store, key, &memory).await;
-        memory.answer
     }
 
     /// One call.

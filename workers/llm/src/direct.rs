@@ -78,6 +78,19 @@ pub(crate) enum Way<'a> {
 }
 
 impl Attempt<'_> {
+    /// Calls the gateway; a stack's own is started now where it does not run.
+    pub(crate) async fn caller(&self) -> Result<Caller<'_>, Error> {
+        let found = async || {
+            let endpoint = self.shared.gateway.endpoint().await.map_err(Error::NoGateway)?;
+            if let Some(words) = &endpoint.offline {
+                self.execution.log.line(words).await;
+            }
+            Ok(endpoint)
+        };
+        let endpoint = self.endpoint.get_or_try_init(found).await?;
+        Ok(Caller { client: self.shared.clients.of(&endpoint.url), endpoint })
+    }
+
     /// The way of a call that the router decided on.
     pub(crate) async fn way(&self, route: &Route) -> Result<Way<'_>, Error> {
         let known = &self.shared.direct;

@@ -27,6 +27,8 @@ pub(crate) struct Wanted {
     pub(crate) home: Option<String>,
     /// The hosts that this call has tried, by their places.
     pub(crate) tried: BTreeSet<usize>,
+    /// Whether hosts that failed lately are asked too: there is nobody else.
+    pub(crate) is_last_resort: bool,
 }
 
 /// A host at the moment of a choice.
@@ -156,7 +158,7 @@ fn candidate(wanted: &Wanted, place: usize, host: &Standing) -> Result<Candidate
         return Err(Reason::Tried);
     }
     elsewhere(wanted, host).map_or(Ok(()), |words| Err(Reason::Elsewhere(words)))?;
-    if let Some(words) = &host.shunned {
+    if let Some(words) = host.shunned.as_ref().filter(|_| !wanted.is_last_resort) {
         return Err(Reason::Shunned(words.clone()));
     }
     let seen = host.seen.as_ref().map_err(|words| Reason::Away(words.clone()))?;

@@ -58,7 +58,8 @@ impl Attempt<'_> {
         let mut failed: Option<Error> = None;
         for (place, model) in wish.models.iter().enumerate() {
             let call = Call { model: model.clone(), ..call.clone() };
-            let error = match self.of_one_model(&call, wish, prompt).await {
+            let is_last = place + 1 == wish.models.len();
+            let error = match self.of_one_model(&call, wish, (prompt, is_last)).await {
                 Ok((paid, at)) => return Ok(self.remembered(key, at, paid).await),
                 Err(error) => error,
             };
@@ -78,12 +79,13 @@ impl Attempt<'_> {
     }
 
     /// An answer of one model, with its call and the call's place in the ledger: of the best host, or of
-    /// the next where that one fails.
+    /// the next where that one fails. Those that failed lately are asked where neither another host nor
+    /// another model is left.
     async fn of_one_model(
         &self,
         call: &Call,
         wish: &Wish,
-        prompt: Option<Digest>,
+        (prompt, is_last): (Option<Digest>, bool),
     ) -> Result<((Answer, ModelCall), usize), Error> {
         let permit = self.permit(call).await?;
         let mut wanted = Wanted {
@@ -99,6 +101,10 @@ impl Attempt<'_> {
             let fleet = &self.shared.fleet;
             let seat = match fleet.seat(&wanted, &self.shared.clients).await {
                 Ok(seat) => seat,
+                Err(reasons) if is_last && !wanted.is_last_resort && has_shunned(&reasons) => {
+                    wanted.is_last_resort = true;
+                    continue;
+                }
                 Err(reasons) => break Err(last.unwrap_or_else(|| nobody(&call.model, &reasons))),
             };
             let at = self.execution.ledger.calls().len();
@@ -204,6 +210,10 @@ fn after(error: &Error) -> After {
 fn gives_way(error: &Error) -> bool {
     matches!(error, Error::NoHost { .. } | Error::Routed { .. })
         || !matches!(after(error), After::End)
+}
+
+fn has_shunned(reasons: &[(String, Reason)]) -> bool {
+    reasons.iter().any(|(_, reason)| matches!(reason, Reason::Shunned(_)))
 }
 
 fn nobody(model: &str, reasons: &[(String, Reason)]) -> Error {

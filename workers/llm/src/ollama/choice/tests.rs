@@ -96,6 +96,8 @@ fn each_host_that_is_not_asked_says_why() {
         Reason::Tried,
     ];
     assert_eq!(reasons, expected);
+    let last = choose(&Wanted { is_last_resort: true, ..wanted }, &hosts);
+    assert_eq!(last.map(|chosen| chosen.place), Ok(2), "nobody else is left");
 }
 
 #[test]
@@ -151,7 +153,12 @@ fn any_host() -> impl Strategy<Value = Standing> {
 fn any_wanted() -> impl Strategy<Value = Wanted> {
     let permitted = prop_oneof![Just(Vec::new()), Just(vec!["eu".to_owned()])];
     let tried = prop::collection::btree_set(0..6_usize, 0..3);
-    (permitted, tried).prop_map(|(permitted, tried)| Wanted { permitted, tried, ..wanted() })
+    (permitted, tried, any::<bool>()).prop_map(|(permitted, tried, is_last_resort)| Wanted {
+        permitted,
+        tried,
+        is_last_resort,
+        ..wanted()
+    })
 }
 
 proptest! {
@@ -164,7 +171,7 @@ proptest! {
             let seen = host.seen.as_ref().ok();
             let calls: u32 = host.calls.values().sum();
             wanted.tried.contains(&place)
-                || host.shunned.is_some()
+                || (host.shunned.is_some() && !wanted.is_last_resort)
                 || !seen.is_some_and(|seen| seen.models.contains_key(MODEL))
                 || host.max_concurrency.is_some_and(|most| calls >= most)
                 || (!wanted.permitted.is_empty() && host.jurisdiction.as_deref() != Some("eu-de"))
