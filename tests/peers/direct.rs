@@ -90,6 +90,23 @@ async fn an_own_server_is_called_past_the_proxy_and_what_others_run_through_it()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_straight_call_saves_the_hop() {
+    let scene = scene("act").await;
+    let mut ways = Vec::new();
+    for model in ["straight", "others"] {
+        let mut walls = Vec::new();
+        for _ in 0..21 {
+            let run = scene.ask(ACTION, json!({"model": model, "prompt": "x"})).await;
+            walls.push(run.calls[0].wall_ms);
+        }
+        walls.sort_unstable();
+        ways.push(walls[10]);
+    }
+    println!("median of 21 calls: {} ms straight, {} ms through the proxy", ways[0], ways[1]);
+    assert!(ways[0] < ways[1], "{ways:?} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_router_hears_of_a_server_that_is_gone_and_another_answers() {
     let scene = scene("act").await;
     let ask =

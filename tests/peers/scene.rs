@@ -42,6 +42,7 @@ pub(crate) struct Called {
     pub(crate) cost_microusd: i64,
     pub(crate) input_tokens: i64,
     pub(crate) output_tokens: i64,
+    pub(crate) wall_ms: i64,
 }
 
 impl Scene {
@@ -96,7 +97,7 @@ impl Scene {
     /// The calls of a run, in order.
     async fn calls(&self, run: RunId) -> Vec<Called> {
         sqlx::query_as(
-            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens from model_call where run = $1 order by ordinal",
+            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens, wall_ms from model_call where run = $1 order by ordinal",
         )
         .bind(run.uuid())
         .fetch_all(&self.rows)

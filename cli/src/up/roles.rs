@@ -174,8 +174,9 @@ fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolCon
     let caches = stack.paths().work().join("caches");
     let build = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
     let kept = Gateway::Kept(Arc::new(gateway.clone()));
-    let llm = LlmPool::new(models::of_stack(kept, router(project).config.as_deref())?)
-        .map_err(|source| Error::service("call models", source))?;
+    let llm =
+        LlmPool::new(models::of_stack(kept, router(project).config.as_deref(), &models::variable)?)
+            .map_err(|source| Error::service("call models", source))?;
     Ok(vec![
         pool(stack, maestro_build::POOL, slots_default(), Arc::new(build))?,
         pool(stack, maestro_llm::POOL, LLM_SLOTS, Arc::new(llm))?,

@@ -12,6 +12,7 @@ use maestro_llm::{Endpoint, Gateway, Places};
 use maestro_router::config::Config;
 use maestro_router::config::yaml::FILE_BYTES_MAX;
 
+use self::hosts::Variable;
 use crate::env_vars;
 use crate::error::Error;
 
@@ -63,22 +64,26 @@ impl ModelArgs {
 
 /// The places of a local stack: the gateway that it keeps, the deployments of its router's configuration,
 /// and the Ollama hosts of its environment, or the one that listens on this machine.
-pub fn of_stack(gateway: Gateway, router: Option<&Path>) -> Result<Places, Error> {
+pub fn of_stack(
+    gateway: Gateway,
+    router: Option<&Path>,
+    variable: Variable<'_>,
+) -> Result<Places, Error> {
     let named = variable(env_vars::OLLAMA_HOSTS).map(PathBuf::from);
-    let mut ollama = hosts::configured(named.as_deref(), &variable)?;
+    let mut ollama = hosts::configured(named.as_deref(), variable)?;
     if ollama.is_empty() {
         ollama.push(hosts::here());
     }
     let direct = match router {
         // A fault of it is told by the stack's router.
-        Some(file) => direct::read(file, &variable).unwrap_or_default(),
+        Some(file) => direct::read(file, variable).unwrap_or_default(),
         None => maestro_llm::direct::Deployments::new(),
     };
     Ok(Places { gateway, direct, ollama })
 }
 
 /// A variable of the environment that is set and not empty.
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -102,4 +107,35 @@ fn text_of(path: &Path, flag: &str) -> Result<String, Error> {
 fn router(path: &Path) -> Result<Config, Error> {
     let text = text_of(path, "--direct")?;
     Config::read(&text, &path.display().to_string()).map_err(Error::Router)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_stack_calls_its_own_deployments_straight_and_the_ollama_of_its_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let (router, hosts) = (dir.path().join("litellm.yaml"), dir.path().join("hosts.yaml"));
+        let text = "model_list: [{model_name: own, litellm_params: {model: vllm/x}, model_info: {id: at-own}}]";
+        std::fs::write(&router, text).unwrap();
+        std::fs::write(&hosts, "hosts: [{url: 'http://gpu-1:11434'}]").unwrap();
+        let places = |pairs: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                let found = pairs.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let places = of_stack(Gateway::Nowhere, Some(&router), &variable).unwrap();
+            let url = places.ollama.first().map(|host| host.url.clone()).unwrap();
+            (places.direct.into_keys().collect::<Vec<_>>(), url)
+        };
+        let here = "http://127.0.0.1:11434".to_owned();
+        assert_eq!(places(&[]), (Vec::new(), here.clone()), "nobody said where it is");
+        let base = ("OWN_API_BASE", "http://gpu-1:8000/v1");
+        assert_eq!(places(&[base]), (vec!["at-own".to_owned()], here));
+        let named = ("MAESTRO_OLLAMA_HOSTS", hosts.to_str().unwrap());
+        assert_eq!(places(&[named]).1, "http://gpu-1:11434");
+        std::fs::write(&router, "model_lists: []").unwrap();
+        assert_eq!(places(&[base]).0, Vec::<String>::new(), "the router tells what is wrong");
+    }
 }

@@ -125,7 +125,12 @@ impl Attempt<'_> {
             last = Some(error);
         };
         let told = ended.as_ref().map(|((answer, _), _)| answer);
-        permit.route.tell_of(&call.model, self.execution, told, started.elapsed()).await;
+        // What was waited for room and lost on others is no fault of who answered.
+        let elapsed = ended.as_ref().map_or_else(
+            |_| started.elapsed(),
+            |((_, paid), _)| Duration::from_millis(paid.wall_ms),
+        );
+        permit.route.tell_of(&call.model, self.execution, told, elapsed).await;
         ended
     }
 
