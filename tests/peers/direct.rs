@@ -45,14 +45,18 @@ fn config(mode: &str, base: &str) -> String {
 }
 
 async fn scene(mode: &str) -> Scene {
-    let (proxy, provider) = shared().await;
+    let (proxy, _) = shared().await;
+    scene_with(mode, Gateway::Kept(Arc::new(proxy.clone()))).await
+}
+
+async fn scene_with(mode: &str, gateway: Gateway) -> Scene {
+    let (_, provider) = shared().await;
     provider.script("straight", [Turn::Say("said straight".to_owned())]);
     provider.script("others", [Turn::Say("said by others".to_owned())]);
     let text = config(mode, provider.address());
     let known = Config::read(&text, "litellm.yaml").expect("a configuration");
     let direct = deployments(&known, &|_| None);
     assert_eq!(direct.keys().collect::<Vec<_>>(), ["at-gone", "at-straight"]);
-    let gateway = Gateway::Kept(Arc::new(proxy.clone()));
     Scene::open(Some(&text), Places { direct, ..Places::from(gateway) }).await
 }
 
@@ -107,8 +111,8 @@ async fn a_straight_call_saves_the_hop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_router_hears_of_a_server_that_is_gone_and_another_answers() {
-    let scene = scene("act").await;
+async fn the_router_hears_of_a_server_that_is_gone_and_another_answers_without_any_gateway() {
+    let scene = scene_with("act", Gateway::Nowhere).await;
     let ask =
         || scene.ask(ACTION, json!({"model": "gone", "prompt": "x", "objectives": "quality"}));
     let first = ask().await;
@@ -122,6 +126,25 @@ async fn the_router_hears_of_a_server_that_is_gone_and_another_answers() {
         runs += 1;
         assert!(runs < 20, "the router never heard that it is gone");
     }
+    let run = scene.ask(ACTION, json!({"model": "others", "prompt": "x"})).await;
+    assert_eq!((run.state.as_str(), run.calls.len()), ("failed", 0));
+    assert!(run.outputs.to_string().contains("the model gateway is not there"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_straight_call_keeps_to_the_steps_budget_at_the_configured_price() {
+    let scene = scene_with("act", Gateway::Nowhere).await;
+    // The router takes four letters for a token; the worker trusts no such guess, and lowers the answer.
+    let with = json!({"model": "straight", "prompt": "x", "max_tokens": 101});
+    let run = scene.ask_within(ACTION, with, Some(540)).await;
+    assert_eq!(run.text(), "said straight");
+    let (_, provider) = shared().await;
+    let seen = provider.seen("straight");
+    let limits: Vec<u64> = seen.iter().filter_map(|body| body["max_tokens"].as_u64()).collect();
+    assert!(
+        limits.iter().any(|most| (60..101).contains(most)),
+        "{limits:?} at {OUTPUT_PRICE} each"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,7 +78,14 @@ impl Scene {
 
     /// Runs one step to its end.
     pub(crate) async fn ask(&self, action: &str, with: Value) -> Run {
-        let run = self.cluster.submit(plan(action, with), 1).await;
+        self.ask_within(action, with, None).await
+    }
+
+    /// The same with a budget, in millionths of a dollar.
+    pub(crate) async fn ask_within(&self, action: &str, with: Value, budget: Option<u64>) -> Run {
+        let mut plan = plan(action, with);
+        plan.nodes[0].budget_microusd = budget;
+        let run = self.cluster.submit(plan, 1).await;
         let state = self.cluster.ended(&self.rows, run).await;
         let (outputs, artifacts): (Option<String>, Option<String>) = sqlx::query_as(
             "select coalesce(outputs, failure)::text, artifacts::text from attempt where run = $1 order by number desc limit 1",

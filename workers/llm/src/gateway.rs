@@ -39,7 +39,7 @@ pub enum Gateway {
     At(Endpoint),
     /// Wherever its keeper has it.
     Kept(Arc<dyn Keeper>),
-    /// Nowhere: the worker calls its Ollama hosts alone.
+    /// Nowhere: the worker calls own servers alone.
     Nowhere,
 }
 

@@ -49,7 +49,7 @@ impl ModelArgs {
                 let key = variable(env_vars::LITELLM_KEY);
                 Gateway::At(Endpoint { url: url.clone(), key, offline: None })
             }
-            None if !ollama.is_empty() => Gateway::Nowhere,
+            None if !ollama.is_empty() || !direct.is_empty() => Gateway::Nowhere,
             None => {
                 let hint = format!(
                     "name it with --litellm or in {}, or name Ollama hosts with --ollama-hosts",
