@@ -290,10 +290,11 @@ async fn a_host_takes_no_more_calls_at_once_than_it_may_and_the_next_waits_for_r
     let host = does([Turn::Hang("wait for it"), Turn::Say("the second")]).await;
     let stage = stage([Host { max_concurrency: Some(1), ..host.host("gpu-1") }]);
     let mut first = Box::pin(stage.ask(ACTION, own("first")));
-    let mut second = Box::pin(async {
-        until("the first question", || async { (!host.chats().is_empty()).then_some(()) }).await;
-        stage.ask(ACTION, own("second")).await
-    });
+    tokio::select! {
+        ended = &mut first => panic!("the first ended: {:?}", ended.outcome),
+        () = until("the first question", || async { (!host.chats().is_empty()).then_some(()) }) => {}
+    }
+    let mut second = Box::pin(stage.ask(ACTION, own("second")));
     let early = tokio::time::timeout(Duration::from_millis(500), async {
         tokio::select! { _ = &mut first => "the first", _ = &mut second => "the second" }
     });
