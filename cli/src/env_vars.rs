@@ -68,6 +68,18 @@ pub const LITELLM_URL: &str = "MAESTRO_LITELLM_URL";
 /// The key of [`LITELLM_URL`]. There is no flag for it: a flag shows in process lists.
 pub const LITELLM_KEY: &str = "MAESTRO_LITELLM_KEY";
 
+/// The router's configuration, for a worker of the pool `llm` that calls own servers straight.
+pub const DIRECT: &str = "MAESTRO_DIRECT";
+
+/// The file of Ollama hosts, for a worker of the pool `llm` and for a local stack.
+pub const OLLAMA_HOSTS: &str = "MAESTRO_OLLAMA_HOSTS";
+
+/// The one Ollama host where no file names any, as `http://gpu-1:11434` or `gpu-1:11434`.
+pub const OLLAMA_HOST: &str = "MAESTRO_OLLAMA_HOST";
+
+/// The same by Ollama's own name for it; [`OLLAMA_HOST`] goes before it.
+pub const OLLAMAS_OWN_HOST: &str = "OLLAMA_HOST";
+
 /// Keys of model providers, which a local stack hands to its LiteLLM and to nobody else.
 pub const PROVIDER_KEYS: [&str; 8] = [
     "OPENAI_API_KEY",

@@ -37,6 +37,9 @@ pub enum Error {
     /// The router's configuration is none; the text names every place.
     #[error("{} is no configuration of the router", .0.file)]
     Router(maestro_router::config::fault::Faults),
+    /// The file of Ollama hosts is none; the text names every place.
+    #[error("{} is no file of Ollama hosts", .0.file)]
+    Hosts(maestro_router::config::fault::Faults),
     /// A bundle of policies does not compile; the text names every place.
     #[error("{} does not compile", directory.display())]
     Policies {
@@ -158,7 +161,9 @@ impl Error {
         match self {
             Self::Client(client) => client.code(),
             Self::Outcomes { .. } => Some("MAE-4001"),
-            Self::Router(faults) => faults.faults.first().map(|fault| fault.code.as_str()),
+            Self::Router(faults) | Self::Hosts(faults) => {
+                faults.faults.first().map(|fault| fault.code.as_str())
+            }
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
             _ => None,
@@ -202,7 +207,7 @@ impl Error {
         if let Self::Pipeline(rejected) = self {
             let _ = write!(text, "\n{}", rejected.render());
         }
-        if let Self::Router(faults) = self {
+        if let Self::Router(faults) | Self::Hosts(faults) = self {
             let _ = write!(text, "\n{faults}");
         }
         if let Self::Policies { faults, .. } = self {
@@ -218,7 +223,7 @@ impl Error {
     pub fn json(&self) -> Value {
         let diagnostics = match self {
             Self::Pipeline(rejected) => Some(json!(rejected.diagnostics)),
-            Self::Router(faults) => Some(json!(faults.faults)),
+            Self::Router(faults) | Self::Hosts(faults) => Some(json!(faults.faults)),
             Self::Policies { faults, .. } => Some(json!(faults)),
             _ => None,
         };

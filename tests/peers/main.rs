@@ -1,12 +1,17 @@
 //! LiteLLM's own proxy, with a provider behind it that does what a test says: asked by the llm pool, and
-//! as a plain proxy that our hook makes obey the router.
+//! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts.
 
 #![cfg(test)]
 
+mod direct;
 mod hook;
+mod hosts;
 mod killed;
 mod models;
+mod ollama;
+mod own;
 mod plain;
 mod provider;
 mod routed;
+mod scene;
 mod stage;

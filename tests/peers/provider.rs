@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -50,6 +50,8 @@ struct Book {
     seen: Vec<Value>,
     /// Tokens that are to be paid for, by model.
     bills: BTreeMap<String, u64>,
+    /// The model and `User-Agent` of each call of a chat.
+    callers: Vec<(String, String)>,
 }
 
 /// A provider on loopback. It ends when it is dropped.
@@ -76,6 +78,11 @@ impl Provider {
             axum::serve(listener, routes).await.expect("a server");
         });
         Self { book, address: format!("http://{address}/v1"), serving }
+    }
+
+    /// Where it is, as `api_base`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Says how a model answers, call by call; the last turn stands for all that follow.
@@ -110,6 +117,13 @@ impl Provider {
         let book = lock(&self.book);
         book.seen.iter().filter(|body| body["model"] == model).cloned().collect()
     }
+
+    /// What those who called a model say that they are.
+    pub fn callers(&self, model: &str) -> Vec<String> {
+        let book = lock(&self.book);
+        let of_model = book.callers.iter().filter(|(called, _)| called == model);
+        of_model.map(|(_, caller)| caller.clone()).collect()
+    }
 }
 
 impl Drop for Provider {
@@ -122,10 +136,12 @@ fn lock(book: &Shared) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn chat(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
+async fn chat(State(book): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let model = body["model"].as_str().unwrap_or_default().to_owned();
+    let caller = headers.get(header::USER_AGENT).and_then(|caller| caller.to_str().ok());
     let turn = {
         let mut book = lock(&book);
+        book.callers.push((model.clone(), caller.unwrap_or_default().to_owned()));
         book.seen.push(body.clone());
         match book.scripts.get_mut(&model) {
             Some(turns) if turns.len() > 1 => Some(turns.remove(0)),

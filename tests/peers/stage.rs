@@ -13,7 +13,7 @@ use maestro_kit::log::LogSink;
 use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
 use maestro_llm::gateway::Keeper as _;
-use maestro_llm::{Gateway, LlmPool};
+use maestro_llm::{Gateway, LlmPool, Places};
 use maestro_schemas::action::Effect;
 use maestro_schemas::id::{ExecutionId, RunId};
 use maestro_schemas::outcome::{Failure, Outcome, Outputs};
@@ -29,9 +29,10 @@ use tokio_util::sync::CancellationToken;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 16] = [
+const MODELS: [&str; 17] = [
     "uncounted",
     "failing",
+    "others",
     "steady",
     "inhouse",
     "greets",
@@ -78,11 +79,11 @@ pub(crate) async fn shared() -> (&'static Litellm, &'static Provider) {
     (&peers.proxy, &peers.provider)
 }
 
-/// What a test works with: the shared peers, a store and a pool of its own.
-pub(crate) struct Stage {
+/// What a test works with: a store and a pool of its own, and mostly the shared peers.
+pub(crate) struct Stage<P = &'static Provider> {
     pub(crate) store: ArtifactStore,
     pub(crate) stop: CancellationToken,
-    pub(crate) provider: &'static Provider,
+    pub(crate) provider: P,
     pool: LlmPool,
     dir: TempDir,
 }
@@ -100,12 +101,25 @@ impl Stage {
         assert!(MODELS.contains(&model), "name {model} in MODELS");
         let peers = peers().await;
         peers.provider.script(model, turns);
+        Self::with(Gateway::Kept(Arc::new(peers.proxy.clone())), &peers.provider)
+    }
+}
+
+impl Stage<()> {
+    /// Without the shared peers: the pool calls these places.
+    pub(crate) fn of(places: impl Into<Places>) -> Self {
+        Self::with(places, ())
+    }
+}
+
+impl<P> Stage<P> {
+    fn with(places: impl Into<Places>, provider: P) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         Self {
             store: ArtifactStore::local(dir.path().join("store")).expect("a store"),
             stop: CancellationToken::new(),
-            provider: &peers.provider,
-            pool: LlmPool::new(Gateway::Kept(Arc::new(peers.proxy.clone()))).expect("a pool"),
+            provider,
+            pool: LlmPool::new(places).expect("a pool"),
             dir,
         }
     }

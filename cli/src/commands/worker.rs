@@ -17,7 +17,10 @@ drains: no more steps are taken, and those in hand may end.
 Examples:
   maestro worker --pool build --nats nats://10.0.0.5:4222 --store /srv/maestro
   maestro worker --pool build --slots 8 --scratch /var/lib/maestro/work
-  maestro worker --pool llm --slots 64 --litellm http://litellm:4000")]
+  maestro worker --pool llm --slots 64 --litellm http://litellm:4000
+  maestro worker --pool llm --litellm http://litellm:4000 --direct deploy/router/litellm.yaml
+  maestro worker --pool llm --ollama-hosts /etc/maestro/ollama.yaml
+  MAESTRO_OLLAMA_HOST=gpu-1:11434 maestro worker --pool llm")]
 pub struct Args {
     #[command(flatten)]
     settings: worker::Settings,

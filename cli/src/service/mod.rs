@@ -3,5 +3,6 @@
 pub mod api;
 pub mod bus;
 pub mod coordinator;
+pub mod models;
 pub mod stop;
 pub mod worker;

@@ -7,14 +7,14 @@ use std::time::Duration;
 use maestro_build::BuildPool;
 use maestro_kit::action::Handler;
 use maestro_kit::session::{PoolConfig, SLOTS_MAX, Worker, WorkerConfig};
-use maestro_llm::{Endpoint, Gateway, LlmPool};
+use maestro_llm::LlmPool;
 use maestro_schemas::name::PoolName;
 use maestro_streams::topology::permission::Role;
 use tokio_util::sync::CancellationToken;
 
 use super::bus::Reach;
+use super::models::ModelArgs;
 use crate::bench::noop::{self, NoopPool};
-use crate::env_vars;
 use crate::error::Error;
 use crate::up::servers;
 use crate::view::duration;
@@ -34,7 +34,7 @@ pub struct Settings {
     #[arg(long, value_name = "DIRECTORY", default_value = ".maestro/work")]
     scratch: PathBuf,
     #[command(flatten)]
-    gateway: GatewayArgs,
+    models: ModelArgs,
     /// What runs may go on for this long after SIGTERM; then it is given back.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration::parse)]
     drain: Duration,
@@ -92,30 +92,12 @@ fn handler(settings: &Settings, pool: &PoolName) -> Result<Arc<dyn Handler>, Err
             Ok(Arc::new(BuildPool::new(given.with_caches(caches))))
         }
         maestro_llm::POOL => {
-            let pool = LlmPool::new(Gateway::At(settings.gateway.endpoint()?));
+            let pool = LlmPool::new(settings.models.places()?);
             Ok(Arc::new(pool.map_err(|source| Error::service("call models", source))?))
         }
         _ => {
             let hint = format!("this binary serves the pools {}", servers::POOLS.join(" and "));
             Err(Error::usage(format!("nobody here serves a pool {pool}"), hint))
         }
-    }
-}
-
-/// Where a worker of the pool `llm` calls models.
-#[derive(Debug, Clone, clap::Args)]
-struct GatewayArgs {
-    /// The LiteLLM proxy, or another endpoint of OpenAI's protocol; for the pool llm.
-    #[arg(long = "litellm", env = env_vars::LITELLM_URL, value_name = "URL")]
-    url: Option<String>,
-}
-
-impl GatewayArgs {
-    fn endpoint(&self) -> Result<Endpoint, Error> {
-        let url = self.url.clone().ok_or_else(|| {
-            let hint = format!("name it with --litellm or in {}", env_vars::LITELLM_URL);
-            Error::usage("the pool llm needs a gateway to call models at", hint)
-        })?;
-        Ok(Endpoint { url, key: std::env::var(env_vars::LITELLM_KEY).ok(), offline: None })
     }
 }

@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::local::litellm::{self, Litellm};
 use crate::local::stack::Stack;
 use crate::service::api;
+use crate::service::models;
 use crate::service::worker::{slots_default, until_drained};
 use crate::target::Endpoint;
 
@@ -89,7 +90,7 @@ impl Roles {
             router: router(project).config,
             ..litellm::Options::of_project(project, stack.paths().litellm())
         });
-        let serves = (worker(stack, store), pools(stack, &gateway)?);
+        let serves = (worker(stack, store), pools(stack, project, &gateway)?);
         working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };
         Ok((Self { serving, working, draining, stop, gateway }, endpoint))
@@ -169,11 +170,13 @@ fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
 }
 
 /// What a worker of every pool serves.
-fn pools(stack: &Stack, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
+fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
     let caches = stack.paths().work().join("caches");
     let build = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
-    let llm = LlmPool::new(Gateway::Kept(Arc::new(gateway.clone())))
-        .map_err(|source| Error::service("call models", source))?;
+    let kept = Gateway::Kept(Arc::new(gateway.clone()));
+    let llm =
+        LlmPool::new(models::of_stack(kept, router(project).config.as_deref(), &models::variable)?)
+            .map_err(|source| Error::service("call models", source))?;
     Ok(vec![
         pool(stack, maestro_build::POOL, slots_default(), Arc::new(build))?,
         pool(stack, maestro_llm::POOL, LLM_SLOTS, Arc::new(llm))?,

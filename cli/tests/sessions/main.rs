@@ -324,6 +324,29 @@ fn a_configuration_of_the_router_that_is_none_is_refused_with_its_places() {
 }
 
 #[test]
+fn a_worker_that_has_nowhere_to_call_models_is_told_how_to_name_a_place() {
+    let hosts = "hosts:\n- url: http://gpu-1:11434\n  gpu_memmory: 48GiB\n";
+    let session = Session::new(&[("hosts.yaml", hosts), ("router.yaml", "model_list: []\n")]);
+    let worker = |more: &[&str]| {
+        let always =
+            ["worker", "--pool", "llm", "--nats", "nats://127.0.0.1:9", "--store", "store"];
+        session.run(&[&always, more].concat())
+    };
+    let none = worker(&[]);
+    assert_eq!(none.code, 2, "{}", none.stderr);
+    assert!(none.stderr.contains("--ollama-hosts") && none.stderr.contains("--litellm"));
+    let wrong = worker(&["--ollama-hosts", "hosts.yaml"]);
+    assert_eq!(wrong.code, 1, "{}", wrong.stderr);
+    for words in ["hosts.yaml:3:3: MAE-4006", "did you mean \"gpu_memory\"?"] {
+        assert!(wrong.stderr.contains(words), "{words:?} is not in {}", wrong.stderr);
+    }
+    let wrong = worker(&["--litellm", "http://127.0.0.1:9", "--direct", "router.yaml"]);
+    assert!(wrong.stderr.contains("router.yaml:1:13: MAE-4008"), "{}", wrong.stderr);
+    let missing = worker(&["--ollama-hosts", "nowhere.yaml"]);
+    assert_eq!(missing.code, 6, "{}", missing.stderr);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let session = Session::new(&[]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_maestro"))

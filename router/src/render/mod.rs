@@ -83,10 +83,7 @@ fn params(deployment: &Deployment, options: Options) -> Node {
     let params = &deployment.params;
     let vllm = params.model.strip_prefix(VLLM.0);
     let named = vllm.map_or_else(|| params.model.clone(), |name| format!("{}{name}", VLLM.1));
-    let base = params.api_base.clone().or_else(|| {
-        // A server of one's own has no address that the proxy would know.
-        vllm.map(|_| format!("os.environ/{}_API_BASE", variable(&deployment.model)))
-    });
+    let base = api_base(deployment);
     let mut node = vec![("model".to_owned(), Node::text(&named))];
     if let Some(base) = base {
         node.push(("api_base".to_owned(), Node::text(&base)));
@@ -104,6 +101,16 @@ fn params(deployment: &Deployment, options: Options) -> Node {
         node.push(("mock_response".to_owned(), Node::text(&answer)));
     }
     Node::Map(node)
+}
+
+/// A deployment's address as it is rendered: a server of one's own without one has it in a variable, since
+/// the proxy would know none.
+pub fn api_base(deployment: &Deployment) -> Option<String> {
+    let params = &deployment.params;
+    params.api_base.clone().or_else(|| {
+        let is_own = params.model.starts_with(VLLM.0);
+        is_own.then(|| format!("os.environ/{}_API_BASE", variable(&deployment.model)))
+    })
 }
 
 /// A name as part of an environment variable's: `ig-local-70b` is `IG_LOCAL_70B`.

@@ -2,29 +2,26 @@
 
 use std::sync::Arc;
 
-use maestro_kit::account;
 use maestro_kit::action::Execution;
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
-use maestro_schemas::id::DecisionId;
 use maestro_schemas::outcome::{Outcome, Outputs};
 use maestro_schemas::report::ModelCall;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::Shared;
 use crate::answer::Answer;
-use crate::call::Caller;
+use crate::cap::{Begun, Planned};
 use crate::error::Error;
 use crate::gateway::Endpoint;
-use crate::memo::{self, Memory};
+use crate::ollama::parameters::Wish;
 use crate::parameters::{Asked, Sampling};
-use crate::price::{self, Left, Price};
 use crate::prompt::{self, Messages};
-use crate::request::{BODY_BYTES_MAX, Call, memory_key};
+use crate::request::{Call, memory_key};
 use crate::route::{Route, TRIES_MAX};
-use crate::settle::{Made, Spending};
 use crate::structured::{Shape, correction};
 
 /// A longer text is an artifact and no output.
@@ -35,32 +32,20 @@ const ANSWER_ROLE: &str = "answer";
 /// The role of an answer that fits a schema, where it is an artifact.
 const JSON_ROLE: &str = "json";
 
-/// How often a call is cut to what is left, while another execution of the attempt spends too.
-const CUTS_MAX: usize = 4;
-
 /// Carries an execution out.
 pub(crate) async fn carry_out(shared: Arc<Shared>, execution: Execution) -> Outcome {
-    let work = async {
-        let endpoint = shared.gateway.endpoint().await.map_err(Error::NoGateway)?;
-        Attempt { shared: &shared, execution: &execution, endpoint }.work().await
-    };
+    let attempt = Attempt { shared: &shared, execution: &execution, endpoint: OnceCell::default() };
+    let work = attempt.work();
     // What is dropped here in the middle of a call has been written down at the most it may cost.
     let done = execution.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped));
     done.unwrap_or_else(Error::into_outcome)
 }
 
-/// An execution, and where it calls.
+/// An execution, and the gateway once it was needed.
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) execution: &'a Execution,
-    pub(crate) endpoint: Endpoint,
-}
-
-/// A call that is written down and not made yet.
-struct Begun {
-    body: Value,
-    price: Price,
-    spending: Spending,
+    pub(crate) endpoint: OnceCell<Endpoint>,
 }
 
 /// A conversation that is to end in one answer.
@@ -68,13 +53,12 @@ struct Conversation {
     model: String,
     messages: Messages,
     sampling: Sampling,
+    /// What else Ollama is to know, where its hosts are asked and not the gateway.
+    ollama: Option<Wish>,
 }
 
 impl Attempt<'_> {
     async fn work(&self) -> Result<Outcome, Error> {
-        if let Some(words) = &self.endpoint.offline {
-            self.execution.log.line(words).await;
-        }
         match Asked::parse(&self.execution.task)? {
             Asked::Generate(asked) => {
                 let messages = prompt::messages(&asked, self.execution).await?;
@@ -82,6 +66,7 @@ impl Attempt<'_> {
                     model: asked.model,
                     messages,
                     sampling: asked.sampling,
+                    ollama: None,
                 })
                 .await
             }
@@ -92,27 +77,34 @@ impl Attempt<'_> {
                     model: asked.model,
                     messages,
                     sampling: asked.sampling,
+                    ollama: None,
                 })
                 .await
             }
             Asked::Embed(asked) => self.embed(asked).await,
+            Asked::Ollama(asked) => {
+                let (asked, wish) = asked.read()?;
+                let messages = prompt::messages(&asked, self.execution).await?;
+                let (model, sampling) = (asked.model, asked.sampling);
+                let ollama = Some(wish);
+                self.converse(Conversation { model, messages, sampling, ollama }).await
+            }
         }
-    }
-
-    pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { client: &self.shared.client, endpoint: &self.endpoint, name: None }
     }
 
     /// Asks until an answer fits what was asked for, or as often as the step allows.
     async fn converse(&self, asked: Conversation) -> Result<Outcome, Error> {
-        let Conversation { model, messages, sampling } = asked;
+        let Conversation { model, messages, sampling, ollama } = asked;
         let shape = sampling.schema.as_ref().map(Shape::new).transpose()?;
         let repairs = u32::from(sampling.repairs());
         let mut call =
             Call { model, messages: messages.list, max_tokens: sampling.max_tokens, sampling };
         let mut ordinal = 0;
         loop {
-            let answer = self.ask(&call, messages.prompt, ordinal).await?;
+            let answer = match &ollama {
+                None => self.ask(&call, messages.prompt, ordinal).await?,
+                Some(wish) => self.ask_ollama(&call, wish, (messages.prompt, ordinal)).await?,
+            };
             let fitted = shape.as_ref().map(|shape| shape.read(&answer.text)).transpose();
             ordinal += 1;
             match fitted {
@@ -140,9 +132,7 @@ impl Attempt<'_> {
         ordinal: u32,
     ) -> Result<Answer, Error> {
         let key = memory_key(&self.execution.task, ordinal, &call.body());
-        if let Some(Memory { answer, call }) = memo::recall(&self.execution.store, key).await {
-            self.execution.log.write(answer.text.clone()).await;
-            self.execution.ledger.begin(call);
+        if let Some(answer) = self.recalled(key).await {
             return Ok(answer);
         }
         let mut tried = Vec::new();
@@ -151,13 +141,7 @@ impl Attempt<'_> {
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
             let place = self.execution.ledger.calls().len();
             let error = match self.call(call, prompt, &route).await {
-                Ok((answer, mut paid)) => {
-                    paid.payer =
-                        Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
-                    let memory = Memory { answer, call: paid };
-                    memo::remember(&self.execution.store, key, &memory).await;
-                    return Ok(memory.answer);
-                }
+                Ok(paid) => return Ok(self.remembered(key, place, paid).await),
                 Err(error) => error,
             };
             match route.gives_way(&error) {
@@ -178,12 +162,23 @@ impl Attempt<'_> {
         prompt: Option<Digest>,
         route: &Route,
     ) -> Result<(Answer, ModelCall), Error> {
-        let call = Call { model: route.model.clone(), ..call.clone() };
-        let Begun { body, price, spending } = self.begin(&call, prompt, route.decision()).await?;
+        let way = self.way(route).await?;
+        let call = Call { model: way.model(route), ..call.clone() };
+        let price = self.known(way.price(self, &route.model).await)?;
+        let Begun { body, spending } = self
+            .begin(Planned {
+                call,
+                price,
+                body: &Call::body,
+                model: route.model.clone(),
+                prompt,
+                decision: route.decision(),
+                offline: way.is_offline(),
+            })
+            .await?;
         let started = Instant::now();
-        let name = spending.ordinal().map(|ordinal| self.name(ordinal));
-        let caller = Caller { name: name.as_deref(), ..self.caller() };
-        let ended = caller.chat(&call.model, &body, &self.execution.log).await;
+        let name = self.name(&spending);
+        let ended = way.chat((&route.model, name.as_deref()), &body, &self.execution.log).await;
         let elapsed = started.elapsed();
         route.tell(self.execution, ended.as_ref(), elapsed).await;
         match ended {
@@ -198,63 +193,9 @@ impl Attempt<'_> {
         }
     }
 
-    /// Writes a call down before it is made, cut to what is left of the cap; again where another
-    /// execution of the attempt has spent some of that meanwhile.
-    async fn begin(
-        &self,
-        call: &Call,
-        prompt: Option<Digest>,
-        decision: Option<DecisionId>,
-    ) -> Result<Begun, Error> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let mut call = call.clone();
-            let (price, most) = self.within_cap(&mut call).await?;
-            let body = call.body();
-            let bytes = body.to_string().len();
-            if bytes > BODY_BYTES_MAX {
-                let message =
-                    format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
-                return Err(Error::Parameters(message));
-            }
-            let made = Made { model: call.model.clone(), prompt, body: &body, most, decision };
-            let offline = self.endpoint.offline.is_some();
-            match Spending::begin(&self.execution.account, made, offline).await {
-                Ok(spending) => return Ok(Begun { body, price, spending }),
-                Err(account::Error::Spent) if tries < CUTS_MAX => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// What the gateway calls a call of this execution by when it tells what it cost.
-    pub(crate) fn name(&self, ordinal: u32) -> String {
-        format!("{}/{}/{ordinal}", self.execution.task.project, self.execution.id)
-    }
-
-    /// What is left of the attempt's cap, where it has one.
-    pub(crate) async fn cap_left(&self) -> Result<Option<u64>, Error> {
-        Ok(self.execution.account.left().await?)
-    }
-
-    /// Lowers the call's tokens to what is left of the cap; answers the price, and the most that
-    /// the call may cost.
-    async fn within_cap(&self, call: &mut Call) -> Result<(Price, u64), Error> {
-        let wanted = call.sampling.max_tokens;
-        let price = self.shared.prices.of(&call.model, &self.caller()).await;
-        let size = (call.input_bytes(), call.messages.len() as u64);
-        let Some(microusd) = self.cap_left().await? else {
-            // Without a cap the price is only told, so a gateway that has none will do.
-            let price = price.unwrap_or_default();
-            let output = price.answer_tokens(wanted);
-            return Ok((price, price.of(price::tokens_max(size), output).unwrap_or(0)));
-        };
-        let price = price?;
-        let tokens = price::fit(&call.model, price, Left { microusd }, size, wanted)?;
-        call.max_tokens = Some(tokens);
-        let most = price.of(price::tokens_max(size), tokens.into()).unwrap_or(0);
-        Ok((price, microusd.min(most)))
+    /// Whether the gateway answered by itself.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.execution.ledger.calls().iter().any(|call| call.offline)
     }
 
     async fn result(
@@ -271,7 +212,7 @@ impl Attempt<'_> {
             ("input_tokens".to_owned(), json!(answer.input_tokens)),
             ("output_tokens".to_owned(), json!(answer.output_tokens)),
             ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
-            ("offline".to_owned(), json!(self.endpoint.offline.is_some())),
+            ("offline".to_owned(), json!(self.is_offline())),
         ]);
         if answer.text.len() > TEXT_INLINE_MAX {
             artifacts.push(

@@ -34,8 +34,29 @@ pub(crate) struct Caller<'a> {
     pub(crate) name: Option<&'a str>,
 }
 
-/// The client of all calls of a worker; a gateway on this very machine is reached by no proxy.
-pub(crate) fn client(is_here: bool) -> Result<Client, reqwest::Error> {
+/// The clients of all calls of a worker.
+pub(crate) struct Clients {
+    here: Client,
+    away: Client,
+}
+
+impl Clients {
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        Ok(Self { here: client(true)?, away: client(false)? })
+    }
+
+    /// The one for an address; what is on this very machine is reached by no proxy.
+    pub(crate) fn of(&self, url: &str) -> &Client {
+        if is_loopback(url) { &self.here } else { &self.away }
+    }
+}
+
+/// Whether an address is on this machine.
+fn is_loopback(url: &str) -> bool {
+    ["//127.", "//localhost", "//[::1]"].iter().any(|host| url.contains(host))
+}
+
+fn client(is_here: bool) -> Result<Client, reqwest::Error> {
     // Set once for the process; a second time changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -65,7 +86,7 @@ impl Caller<'_> {
         }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.endpoint.url.trim_end_matches('/'))
     }
 
@@ -106,10 +127,19 @@ impl Caller<'_> {
     }
 
     async fn send(&self, model: &str, request: RequestBuilder) -> Result<Response, Error> {
-        let silent = |_| Error::Silent { model: model.to_owned(), seconds: SILENCE_MAX.as_secs() };
-        let sent = tokio::time::timeout(SILENCE_MAX, self.with_headers(request).send())
-            .await
-            .map_err(silent)?;
+        self.send_within(model, request, SILENCE_MAX).await
+    }
+
+    /// Sends a request; the answer must begin in this time.
+    pub(crate) async fn send_within(
+        &self,
+        model: &str,
+        request: RequestBuilder,
+        wait: Duration,
+    ) -> Result<Response, Error> {
+        let silent = |_| Error::Silent { model: model.to_owned(), seconds: wait.as_secs() };
+        let sent =
+            tokio::time::timeout(wait, self.with_headers(request).send()).await.map_err(silent)?;
         let response = sent.map_err(|error| broken(model, &error))?;
         let status = response.status().as_u16();
         if response.status().is_success() {
@@ -135,7 +165,8 @@ pub(crate) async fn get<T: DeserializeOwned>(
     read(model, response, ANSWER_BYTES_MAX).await
 }
 
-async fn read<T: DeserializeOwned>(
+/// Reads a document of at most so many bytes.
+pub(crate) async fn read<T: DeserializeOwned>(
     model: &str,
     mut response: Response,
     bytes_max: usize,
@@ -176,9 +207,10 @@ pub(crate) fn words(error: &reqwest::Error) -> String {
     if words.is_empty() { "the connection failed".to_owned() } else { cut(&words.join(": ")) }
 }
 
-/// What a refusal says in OpenAI's form, or as it is.
+/// What a refusal says in OpenAI's form or Ollama's, or as it is.
 fn refusal(body: &Value) -> String {
-    let message = body.pointer("/error/message").or_else(|| body.pointer("/detail"));
+    let places = ["/error/message", "/detail", "/error"];
+    let message = places.iter().find_map(|place| body.pointer(place).filter(|one| one.is_string()));
     cut(&message.and_then(Value::as_str).map_or_else(|| body.to_string(), str::to_owned))
 }
 

@@ -30,17 +30,18 @@ impl Attempt<'_> {
         if let (Some(object), Some(dimensions)) = (body.as_object_mut(), dimensions) {
             object.insert("dimensions".to_owned(), json!(dimensions));
         }
-        let price = self.shared.prices.of(&model, &self.caller()).await.unwrap_or_default();
+        let caller = self.caller().await?;
+        let price = self.shared.prices.of(&model, &caller).await.unwrap_or_default();
         // No token is shorter than a byte.
         let most = price.of(json!(input).to_string().len() as u64, 0).unwrap_or(0);
         self.check_cap(&model, price, most).await?;
         let decision = self.permitted(&model, &input).await?;
         let made = Made { model: model.clone(), prompt: None, body: &body, most, decision };
-        let offline = self.endpoint.offline.is_some();
-        let spending = Spending::begin(&self.execution.account, made, offline).await?;
+        let is_offline = caller.endpoint.offline.is_some();
+        let spending = Spending::begin(&self.execution.account, made, is_offline).await?;
         let started = Instant::now();
-        let name = spending.ordinal().map(|ordinal| self.name(ordinal));
-        let caller = Caller { name: name.as_deref(), ..self.caller() };
+        let name = self.name(&spending);
+        let caller = Caller { name: name.as_deref(), ..caller };
         let (answer, headers) = match caller.post(&model, "/v1/embeddings", &body).await {
             Ok(found) => found,
             Err(error) => {
@@ -60,7 +61,7 @@ impl Attempt<'_> {
             ("dimensions".to_owned(), json!(dimensions)),
             ("input_tokens".to_owned(), json!(answered.input_tokens)),
             ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
-            ("offline".to_owned(), json!(self.endpoint.offline.is_some())),
+            ("offline".to_owned(), json!(is_offline)),
         ]);
         Ok(Outcome::Succeeded { outputs, artifacts: vec![artifact] })
     }

@@ -53,6 +53,9 @@ pub(crate) enum Error {
     /// The answer is not in the protocol's form.
     #[error("the answer of {model} cannot be read: {problem}")]
     Unreadable { model: String, problem: String },
+    /// No Ollama host can serve the model.
+    #[error("no Ollama host serves {model}: {problem}")]
+    NoHost { model: String, problem: String, class: FailureClass },
     /// The call could cost more than is left.
     #[error("{0}")]
     Cap(String),
@@ -82,6 +85,11 @@ impl Error {
         Outcome::Failed { failure, artifacts: Vec::new() }
     }
 
+    /// Whether the same may go well later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self.class(), FailureClass::Transient | FailureClass::Throttled)
+    }
+
     fn class(&self) -> FailureClass {
         if self.lost().is_some() {
             return FailureClass::InputLost;
@@ -99,6 +107,7 @@ impl Error {
             | Self::Silent { .. }
             | Self::Unreadable { .. } => FailureClass::Transient,
             Self::Refused { status, .. } | Self::Routed { status, .. } => of_status(*status),
+            Self::NoHost { class, .. } => *class,
             Self::Cap(_) => FailureClass::Denied,
             Self::Store { .. }
             | Self::Tree { .. }

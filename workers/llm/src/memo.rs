@@ -6,6 +6,7 @@ use maestro_schemas::report::ModelCall;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::attempt::Attempt;
 
 /// An answer, and the call that brought it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ pub(crate) struct Memory {
 
 /// The answer that a former execution of the attempt got. One that cannot be read is not there:
 /// the worst that follows is that it is paid for once more.
-pub(crate) async fn recall(store: &ArtifactStore, key: Digest) -> Option<Memory> {
+async fn recall(store: &ArtifactStore, key: Digest) -> Option<Memory> {
     match store.recall(key).await {
         Ok(found) => serde_json::from_slice(&found?).ok(),
         Err(error) => {
@@ -29,12 +30,35 @@ pub(crate) async fn recall(store: &ArtifactStore, key: Digest) -> Option<Memory>
 }
 
 /// Keeps an answer for whoever carries the attempt out next.
-pub(crate) async fn remember(store: &ArtifactStore, key: Digest, memory: &Memory) {
+async fn remember(store: &ArtifactStore, key: Digest, memory: &Memory) {
     let kept = match serde_json::to_vec(memory) {
         Ok(bytes) => store.remember(key, &bytes).await,
         Err(_) => return,
     };
     if let Err(error) = kept {
         tracing::warn!(%error, "a model's answer cannot be kept for a redelivery");
+    }
+}
+
+impl Attempt<'_> {
+    /// The answer that a former execution of the attempt got and paid for, where there is one.
+    pub(crate) async fn recalled(&self, key: Digest) -> Option<Answer> {
+        let Memory { answer, call } = recall(&self.execution.store, key).await?;
+        self.execution.log.write(answer.text.clone()).await;
+        self.execution.ledger.begin(call);
+        Some(answer)
+    }
+
+    /// Keeps an answer for a redelivery; its call is the one at this place of the ledger.
+    pub(crate) async fn remembered(
+        &self,
+        key: Digest,
+        place: usize,
+        (answer, mut paid): (Answer, ModelCall),
+    ) -> Answer {
+        paid.payer = Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
+        let memory = Memory { answer, call: paid };
+        remember(&self.execution.store, key, &memory).await;
+        memory.answer
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::ollama::parameters as ollama;
 
 /// How often an answer that does not fit its schema is asked for anew, where nothing is said.
 const REPAIRS: u8 = 2;
@@ -141,6 +142,8 @@ pub(crate) enum Asked {
     Chat(Chat),
     /// `litellm.embed`
     Embed(Embed),
+    /// `ollama.generate`
+    Ollama(Box<ollama::Generate>),
 }
 
 impl Asked {
@@ -157,6 +160,10 @@ impl Asked {
             CHAT => {
                 let asked: Chat = serde_json::from_value(with).map_err(wrong)?;
                 Ok(Self::Chat(Chat { sampling, ..asked }))
+            }
+            ollama::GENERATE => {
+                let asked: ollama::Generate = serde_json::from_value(with).map_err(wrong)?;
+                Ok(Self::Ollama(Box::new(ollama::Generate { sampling, ..asked })))
             }
             EMBED => Ok(Self::Embed(serde_json::from_value(with).map_err(wrong)?)),
             other => Err(Error::Parameters(format!("this pool does not serve {other}"))),

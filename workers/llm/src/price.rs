@@ -47,6 +47,11 @@ impl Price {
 }
 
 impl Price {
+    /// Whether no token costs anything.
+    pub(crate) fn is_free(&self) -> bool {
+        (self.input_cost_per_token, self.output_cost_per_token) == (Some(0.0), Some(0.0))
+    }
+
     /// The most tokens of an answer: as wanted, or as the model can, or what is assumed of it.
     pub(crate) fn answer_tokens(&self, wanted: Option<u32>) -> u64 {
         wanted.map(u64::from).or(self.max_output_tokens).unwrap_or(OUTPUT_TOKENS)

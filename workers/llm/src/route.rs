@@ -34,6 +34,20 @@ struct Decided {
     deployment: String,
     mode: Mode,
     tags: Vec<String>,
+    jurisdiction: Option<String>,
+    /// The model and deployment that would have been used without the router, where it may be.
+    instead_of: Option<[String; 2]>,
+}
+
+/// What a decision says of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// It may be called; it runs there, where that is known.
+    Here(Option<String>),
+    /// It may be called, though this other deployment was named.
+    Permitted(String),
+    /// It may not.
+    Forbidden,
 }
 
 impl Route {
@@ -67,6 +81,8 @@ impl Route {
             deployment: choice.deployment,
             mode: choice.mode,
             tags: choice.rationale.tags,
+            jurisdiction: choice.jurisdiction,
+            instead_of: choice.instead_of.map(|other| [other.model, other.deployment]),
         };
         Self { model, decided: Some(decided) }
     }
@@ -86,6 +102,26 @@ impl Route {
                 Err(Error::Routed { code: Refusal::CODE.to_owned(), status: 403, message })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The deployment that is called, where the router acts on that.
+    pub(crate) fn deployment(&self) -> Option<&str> {
+        let decided = self.decided.as_ref()?;
+        (decided.deployment == self.model).then_some(&decided.deployment)
+    }
+
+    /// What the decision says of a model that no other can stand for.
+    pub(crate) fn of_model(&self, model: &str) -> Named {
+        let Some(decided) = &self.decided else { return Named::Here(None) };
+        if decided.model == model || decided.deployment == model {
+            return Named::Here(decided.jurisdiction.clone());
+        }
+        match &decided.instead_of {
+            Some(names) if names.iter().any(|name| name == model) => {
+                Named::Permitted(decided.deployment.clone())
+            }
+            _ => Named::Forbidden,
         }
     }
 
@@ -130,6 +166,21 @@ impl Route {
             score: None,
         };
         execution.router.learn(outcome).await;
+    }
+}
+
+impl Route {
+    /// Tells the router how the call of a model ended, where that is the model that it decided for.
+    pub(crate) async fn tell_of(
+        &self,
+        model: &str,
+        execution: &Execution,
+        ended: Result<&Answer, &Error>,
+        elapsed: Duration,
+    ) {
+        if matches!(self.of_model(model), Named::Here(_)) {
+            self.tell(execution, ended, elapsed).await;
+        }
     }
 }
 

@@ -1,0 +1,143 @@
+//! Runs of one step of the pool `llm` on real servers: bus, database, coordinator, API with a router, and a
+//! worker.
+
+use std::sync::Arc;
+
+use maestro_cli::service::api::{self, Parts};
+use maestro_llm::{LlmPool, POOL, Places};
+use maestro_schemas::artifact::{Artifact, LOG_ROLE};
+use maestro_schemas::id::RunId;
+use maestro_schemas::plan::{Plan, RetryPolicy};
+use maestro_server::routing;
+use maestro_streams::topology::Role;
+use maestro_tests::harness::{Cluster, Running, plan_of, until};
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The servers, and what runs on them.
+pub(crate) struct Scene {
+    cluster: Cluster,
+    rows: PgPool,
+    _running: (Running, maestro_kit::session::Worker),
+    _stop: DropGuard,
+}
+
+/// How a run of one step ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) state: String,
+    /// The outputs, or else the failure.
+    pub(crate) outputs: Value,
+    pub(crate) calls: Vec<Called>,
+    pub(crate) log: String,
+}
+
+/// A call in the books.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub(crate) struct Called {
+    pub(crate) model: String,
+    pub(crate) deployment: Option<String>,
+    pub(crate) decided: bool,
+    pub(crate) cost_microusd: i64,
+    pub(crate) input_tokens: i64,
+    pub(crate) output_tokens: i64,
+    pub(crate) wall_ms: i64,
+}
+
+impl Scene {
+    /// Starts them with this configuration of the router, where there is one, and a worker that calls models
+    /// at these places.
+    pub(crate) async fn open(config: Option<&str>, places: impl Into<Places>) -> Self {
+        let cluster = Cluster::start(&[POOL]).await;
+        let config = config.map(|text| {
+            let file = cluster.dir().join("litellm.yaml");
+            std::fs::write(&file, text).expect("a file");
+            file
+        });
+        let coordinator = cluster.coordinator("one");
+        let rows = cluster.rows().await;
+        let stop = CancellationToken::new();
+        until("the tables", || async {
+            sqlx::query("select from route_decision").execute(&rows).await.ok()
+        })
+        .await;
+        let parts = Parts {
+            bus: cluster.bus(&Role::Api, "api"),
+            database_url: &cluster.postgres.url(),
+            objects: cluster.store.clone(),
+            metrics: maestro_telemetry::metrics::Metrics::new(),
+            router: routing::Options { config, policies: None },
+        };
+        api::open(parts, &stop).await.expect("the API opens");
+        let pool = LlmPool::new(places).expect("a pool");
+        let name = POOL.parse().expect("a name");
+        let worker = cluster.serve("w", 4, name, Arc::new(pool)).await;
+        Self { cluster, rows, _running: (coordinator, worker), _stop: stop.drop_guard() }
+    }
+
+    /// Runs one step to its end.
+    pub(crate) async fn ask(&self, action: &str, with: Value) -> Run {
+        self.ask_within(action, with, None).await
+    }
+
+    /// The same with a budget, in millionths of a dollar.
+    pub(crate) async fn ask_within(&self, action: &str, with: Value, budget: Option<u64>) -> Run {
+        let mut plan = plan(action, with);
+        plan.nodes[0].budget_microusd = budget;
+        let run = self.cluster.submit(plan, 1).await;
+        let state = self.cluster.ended(&self.rows, run).await;
+        let (outputs, artifacts): (Option<String>, Option<String>) = sqlx::query_as(
+            "select coalesce(outputs, failure)::text, artifacts::text from attempt where run = $1 order by number desc limit 1",
+        )
+        .bind(run.uuid())
+        .fetch_one(&self.rows)
+        .await
+        .expect("an attempt");
+        let read =
+            |text: Option<String>| text.map(|text| serde_json::from_str(&text).expect("JSON"));
+        let log = self.log(read(artifacts).unwrap_or_default()).await;
+        let outputs = read(outputs).unwrap_or_default();
+        Run { state, outputs, calls: self.calls(run).await, log }
+    }
+
+    /// The calls of a run, in order.
+    async fn calls(&self, run: RunId) -> Vec<Called> {
+        sqlx::query_as(
+            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens, wall_ms from model_call where run = $1 order by ordinal",
+        )
+        .bind(run.uuid())
+        .fetch_all(&self.rows)
+        .await
+        .expect("calls")
+    }
+
+    async fn log(&self, artifacts: Value) -> String {
+        let artifacts: Vec<Artifact> = serde_json::from_value(artifacts).unwrap_or_default();
+        let Some(log) = artifacts.iter().find(|one| one.role == LOG_ROLE) else {
+            return String::new();
+        };
+        let bytes = self.cluster.store.get(log.digest, 1 << 20).await.expect("a log");
+        String::from_utf8(bytes.to_vec()).expect("text")
+    }
+}
+
+impl Run {
+    /// The models that were called, in order.
+    pub(crate) fn models(&self) -> Vec<&str> {
+        self.calls.iter().map(|call| call.model.as_str()).collect()
+    }
+
+    /// The text of the answer.
+    pub(crate) fn text(&self) -> &str {
+        assert_eq!(self.state, "succeeded", "{}", self.outputs);
+        self.outputs["text"].as_str().unwrap_or_default()
+    }
+}
+
+fn plan(action: &str, with: Value) -> Plan {
+    let mut plan = plan_of(&[("ask", POOL, action, &[])]);
+    plan.nodes[0].with = with;
+    plan.nodes[0].retry = RetryPolicy { retries_max: 0, ..RetryPolicy::default() };
+    plan
+}

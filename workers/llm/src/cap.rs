@@ -1,0 +1,102 @@
+//! A call cut to what is left of the attempt's cap, and written down before it is made.
+
+use maestro_kit::account;
+use maestro_schemas::digest::Digest;
+use maestro_schemas::id::DecisionId;
+use serde_json::Value;
+
+use crate::attempt::Attempt;
+use crate::error::Error;
+use crate::price::{self, Left, Price};
+use crate::request::{BODY_BYTES_MAX, Call};
+use crate::settle::{Made, Spending};
+
+/// How often a call is cut to what is left, while another execution of the attempt spends too.
+const CUTS_MAX: usize = 4;
+
+/// A call that is to be made.
+pub(crate) struct Planned<'a> {
+    /// What is asked, of the model as it is named there.
+    pub(crate) call: Call,
+    /// What it costs.
+    pub(crate) price: Price,
+    /// How the call is written for who is asked.
+    pub(crate) body: &'a (dyn Fn(&Call) -> Value + Sync),
+    /// The model, as the step names it.
+    pub(crate) model: String,
+    /// The prompt that it came from.
+    pub(crate) prompt: Option<Digest>,
+    /// The router's decision that it follows.
+    pub(crate) decision: Option<DecisionId>,
+    /// Whether the gateway answers by itself.
+    pub(crate) offline: bool,
+}
+
+/// A call that is written down and not made yet.
+pub(crate) struct Begun {
+    pub(crate) body: Value,
+    pub(crate) spending: Spending,
+}
+
+impl Attempt<'_> {
+    /// What is left of the attempt's cap, where it has one.
+    pub(crate) async fn cap_left(&self) -> Result<Option<u64>, Error> {
+        Ok(self.execution.account.left().await?)
+    }
+
+    /// A price that has to be known only where there is a cap.
+    pub(crate) fn known(&self, price: Result<Price, Error>) -> Result<Price, Error> {
+        match self.execution.task.cap_microusd {
+            None => Ok(price.unwrap_or_default()),
+            Some(_) => price,
+        }
+    }
+
+    /// Writes a call down; again where another execution of the attempt has spent meanwhile what it was
+    /// cut to.
+    pub(crate) async fn begin(&self, planned: Planned<'_>) -> Result<Begun, Error> {
+        let Planned { model, prompt, decision, offline, .. } = &planned;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut call = planned.call.clone();
+            let most = self.cut(&mut call, planned.price).await?;
+            let body = (planned.body)(&call);
+            let bytes = body.to_string().len();
+            if bytes > BODY_BYTES_MAX {
+                let message =
+                    format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
+                return Err(Error::Parameters(message));
+            }
+            let (prompt, decision) = (*prompt, *decision);
+            let made = Made { model: model.clone(), prompt, body: &body, most, decision };
+            match Spending::begin(&self.execution.account, made, *offline).await {
+                Ok(spending) => return Ok(Begun { body, spending }),
+                Err(account::Error::Spent) if tries < CUTS_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// What the gateway calls a call of this execution by, when it tells what it cost.
+    pub(crate) fn name(&self, spending: &Spending) -> Option<String> {
+        let (project, execution) = (&self.execution.task.project, self.execution.id);
+        spending.ordinal().map(|ordinal| format!("{project}/{execution}/{ordinal}"))
+    }
+
+    /// Lowers the call's tokens to what is left of the cap; answers the most that it may cost.
+    async fn cut(&self, call: &mut Call, price: Price) -> Result<u64, Error> {
+        let wanted = call.sampling.max_tokens;
+        let size = (call.input_bytes(), call.messages.len() as u64);
+        let most = |tokens: u64| price.of(price::tokens_max(size), tokens).unwrap_or(0);
+        let Some(microusd) = self.cap_left().await? else {
+            return Ok(most(price.answer_tokens(wanted)));
+        };
+        if price.is_free() {
+            return Ok(0);
+        }
+        let tokens = price::fit(&call.model, price, Left { microusd }, size, wanted)?;
+        call.max_tokens = Some(tokens);
+        Ok(microusd.min(most(tokens.into())))
+    }
+}
