@@ -66,6 +66,8 @@ fn facts(mode: Mode) -> Facts {
         mode,
         config_version: 3,
         policy: Policy::Off,
+        purpose: None,
+        registered: None,
         candidates: observed(&config(), None),
     }
 }
@@ -198,8 +200,9 @@ fn a_policy_denies_with_its_own_words_and_silence_is_denial() {
     let no = Verdict {
         allowed: false,
         reasons: vec![Reason { rule: "data.maestro.routing.deny".into(), message: "why".into() }],
+        too_dear: false,
     };
-    let yes = Verdict { allowed: true, reasons: Vec::new() };
+    let yes = Verdict { allowed: true, reasons: Vec::new(), too_dear: false };
     let verdicts = [("strong-1".to_owned(), no), ("strong-2".to_owned(), yes)];
     let bundle = Digest::of(b"bundle");
     facts.policy = Policy::Asked { bundle, verdicts: BTreeMap::from(verdicts) };
@@ -323,7 +326,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     proptest::option::of(proptest::collection::vec(verdict, 5)).prop_map(|told| {
         let Some(told) = told else { return Policy::Off };
         let verdicts = ids().zip(told).filter_map(|(id, allowed)| {
-            Some((id, Verdict { allowed: allowed?, reasons: Vec::new() }))
+            Some((id, Verdict { allowed: allowed?, reasons: Vec::new(), too_dear: false }))
         });
         Policy::Asked { bundle: Digest::of(b"bundle"), verdicts: verdicts.collect() }
     })

@@ -96,15 +96,17 @@ impl Attempt<'_> {
         let Conversation { model, messages, sampling } = asked;
         let shape = sampling.schema.as_ref().map(Shape::new).transpose()?;
         let repairs = u32::from(sampling.repairs());
-        let mut call =
-            Call { model, messages: messages.list, max_tokens: sampling.max_tokens, sampling };
+        let Messages { list, prompt } = messages;
+        let digest = prompt.as_ref().map(|prompt| prompt.digest);
+        let max_tokens = sampling.max_tokens;
+        let mut call = Call { model, messages: list, prompt, max_tokens, sampling };
         let mut ordinal = 0;
         loop {
-            let answer = self.ask(&call, messages.prompt, ordinal).await?;
+            let answer = self.ask(&call, ordinal).await?;
             let fitted = shape.as_ref().map(|shape| shape.read(&answer.text)).transpose();
             ordinal += 1;
             match fitted {
-                Ok(json) => return self.result(&call.model, answer, json, messages.prompt).await,
+                Ok(json) => return self.result(&call.model, answer, json, digest).await,
                 Err(problem) if ordinal > repairs => {
                     return Err(Error::Unfit { model: call.model, calls: ordinal, problem });
                 }
@@ -121,12 +123,7 @@ impl Attempt<'_> {
 
     /// An answer, unless it was paid for already: of the model that the router names, or of the next
     /// where that one fails and the router may act.
-    async fn ask(
-        &self,
-        call: &Call,
-        prompt: Option<Digest>,
-        ordinal: u32,
-    ) -> Result<Answer, Error> {
+    async fn ask(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
         let key = memory_key(&self.execution.task, ordinal, &call.body());
         if let Some(Memory { answer, call }) = memo::recall(&self.execution.store, key).await {
             self.execution.log.write(answer.text.clone()).await;
@@ -138,7 +135,7 @@ impl Attempt<'_> {
             let cap_left = self.cap_left();
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
             let place = self.execution.ledger.calls().len();
-            let error = match self.call(call, prompt, &route).await {
+            let error = match self.call(call, &route).await {
                 Ok((answer, mut paid)) => {
                     paid.payer =
                         Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
@@ -160,12 +157,7 @@ impl Attempt<'_> {
     }
 
     /// One call.
-    async fn call(
-        &self,
-        call: &Call,
-        prompt: Option<Digest>,
-        route: &Route,
-    ) -> Result<(Answer, ModelCall), Error> {
+    async fn call(&self, call: &Call, route: &Route) -> Result<(Answer, ModelCall), Error> {
         let mut call = Call { model: route.model.clone(), ..call.clone() };
         let (price, most) = self.within_cap(&mut call).await?;
         let body = call.body();
@@ -175,6 +167,7 @@ impl Attempt<'_> {
             return Err(Error::Parameters(message));
         }
         let decision = route.decision();
+        let prompt = call.prompt.as_ref().map(|prompt| prompt.digest);
         let made = Made { model: call.model.clone(), prompt, body: &body, most, decision };
         let spending =
             Spending::begin(&self.execution.ledger, made, self.endpoint.offline.is_some());

@@ -89,6 +89,7 @@ impl Attempt<'_> {
         let call = Call {
             model: model.to_owned(),
             messages: messages.collect(),
+            prompt: None,
             sampling: Sampling::default(),
             max_tokens: None,
         };

@@ -6,7 +6,7 @@ use maestro_kit::action::Execution;
 use maestro_schemas::api::route::{RouteAnswer, RouteQuestion};
 use maestro_schemas::call::{CallClass, CallOutcome};
 use maestro_schemas::id::DecisionId;
-use maestro_schemas::route::{Cause, Mode, Refusal, RouteDecision, RouteRequest};
+use maestro_schemas::route::{Cause, Mode, Purpose, Refusal, RouteDecision, RouteRequest};
 
 use crate::answer::Answer;
 use crate::error::Error;
@@ -45,7 +45,8 @@ impl Route {
     ) -> Result<Self, Error> {
         let project = execution.task.project.clone();
         let request = request(execution, call, (cap_left, tried));
-        let answer = execution.router.choose(&RouteQuestion { project, request }).await;
+        let question = RouteQuestion { project, request, purpose: purpose(execution, call) };
+        let answer = execution.router.choose(&question).await;
         match answer.map_err(Error::NoRouter)? {
             RouteAnswer::Unconfigured => Ok(Self { model: call.model.clone(), decided: None }),
             RouteAnswer::Decided { decision } => Ok(Self::of(call, *decision)),
@@ -155,10 +156,20 @@ fn request(
         hint: sampling.hint,
         topic: sampling.topic.clone(),
         cap_microusd: cap_left,
+        downgrade: sampling.downgrade,
         objectives: sampling.objectives.clone(),
         tried: tried.to_vec(),
         session: Some(execution.task.run.to_string()),
         ..RouteRequest::default()
+    }
+}
+
+/// What the policies are told of the call beside the request.
+fn purpose(execution: &Execution, call: &Call) -> Purpose {
+    Purpose {
+        step: execution.task.name.clone(),
+        step_tags: call.sampling.tags.iter().cloned().collect(),
+        prompt: call.prompt.clone(),
     }
 }
 
