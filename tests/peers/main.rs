@@ -5,7 +5,9 @@
 
 mod hook;
 mod models;
+mod permitted;
 mod plain;
 mod provider;
 mod routed;
+mod scene;
 mod stage;

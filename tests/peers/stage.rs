@@ -28,7 +28,10 @@ use tokio_util::sync::CancellationToken;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 16] = [
+const MODELS: [&str; 19] = [
+    "gated",
+    "costly",
+    "thrifty",
     "uncounted",
     "failing",
     "steady",

@@ -34,6 +34,8 @@ struct Decided {
     deployment: String,
     mode: Mode,
     tags: Vec<String>,
+    /// What rules forbid, in words.
+    forbidden: Vec<String>,
 }
 
 impl Route {
@@ -62,12 +64,15 @@ impl Route {
         let is_fixed = choice.rationale.cause == Cause::Fixed;
         let model = if is_fixed { call.model.clone() } else { choice.deployment.clone() };
         let id = decision.decision_id;
+        let excluded = choice.rationale.excluded.iter().filter(|one| forbids(&one.rule));
+        let forbidden = excluded.map(|one| format!("{} ({})", one.message, one.rule)).collect();
         let decided = Decided {
             id,
             model: choice.model,
             deployment: choice.deployment,
             mode: choice.mode,
             tags: choice.rationale.tags,
+            forbidden,
         };
         Self { model, decided: Some(decided) }
     }
@@ -77,14 +82,20 @@ impl Route {
         self.decided.as_ref().map(|decided| decided.id)
     }
 
-    /// Whether a call that no other model can serve may go to the one that it names: always where its
-    /// text bears no tag, else where the router names that one too.
+    /// Whether a call that no other model can serve may go to the one that it names: where the router
+    /// names that one too, and else where its text bears no tag and no rule forbids anything.
     pub(crate) fn keeps_to(&self, model: &str) -> Result<(), Error> {
         match &self.decided {
             Some(decided) if !decided.tags.is_empty() && decided.model != model => {
                 let tags = decided.tags.join(", ");
                 let message = format!("a text with the tags {tags} may not go to {model}");
                 Err(Error::Routed { code: Refusal::CODE.to_owned(), status: 403, message })
+            }
+            Some(decided) if !decided.forbidden.is_empty() && decided.model != model => {
+                let why = decided.forbidden.join("; ");
+                let code = Refusal::CODE.to_owned();
+                let message = format!("{code} the call may not go to {model}: {why}");
+                Err(Error::Routed { code, status: 403, message })
             }
             _ => Ok(()),
         }
@@ -162,6 +173,12 @@ fn request(
         session: Some(execution.task.run.to_string()),
         ..RouteRequest::default()
     }
+}
+
+/// Whether a rule says what is permitted, and not what makes sense at the moment.
+fn forbids(rule: &str) -> bool {
+    let passing = ["maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound."];
+    !passing.iter().any(|name| rule.starts_with(name))
 }
 
 /// What the policies are told of the call beside the request.

@@ -197,3 +197,24 @@ async fn a_purpose_that_is_none_is_refused() {
     let (code, status, message) = refused(ask(&stack, json!({}), Some(("../x", "text"))).await);
     assert_eq!((code.as_str(), status), ("MAE-4004", 400), "{message}");
 }
+
+#[tokio::test]
+async fn a_label_that_another_process_set_holds_soon_and_without_a_registry_no_model_is_asked() {
+    let (_dir, options) = files(None, &[("prompts.rego", APPROVED_ONLY)]);
+    let stack = Stack::with_router(options).await;
+    push(&stack, "review", "text").await;
+    let question = async || ask(&stack, json!({ "model": "m" }), Some(("review", "text"))).await;
+    refused(question().await);
+    sqlx::query("insert into prompt_label (project, name, version, label, set_by) values ('demo', 'review', 1, 'approved', 'x')")
+        .execute(&mut stack.database.conn().await)
+        .await
+        .unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while question().await != RouteAnswer::Unconfigured {
+        assert!(std::time::Instant::now() < until, "the label does not hold after 10 s");
+    }
+    sqlx::query("drop table prompt_label").execute(&mut stack.database.conn().await).await.unwrap();
+    let other = ask(&stack, json!({ "model": "m" }), Some(("review", "other"))).await;
+    let (code, status, message) = refused(other);
+    assert_eq!((code.as_str(), status), ("MAE-2013", 503), "{message}");
+}
