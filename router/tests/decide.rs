@@ -247,7 +247,7 @@ fn what_policies_find_too_dear_gives_way_unless_the_request_wants_nothing_else()
         );
         // Another deployment of the model, or another model of the group, is what was asked for.
         let one = too_dear(mode, &["strong-1"]);
-        assert_eq!(chosen(&one, &no_downgrade("strong"), "cost").model, "strong");
+        assert_eq!(chosen(&one, &no_downgrade("strong"), "quality").deployment, "strong-2");
         assert!(chosen(&facts, &no_downgrade("chat"), "cost").fallbacks.len() < 3);
     }
 }
