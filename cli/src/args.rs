@@ -72,7 +72,9 @@ pub enum Command {
     Route(commands::route::Args),
     /// Show what the gateway is started with.
     Router(commands::router::Args),
-    /// Test, check and explain policies.
+    /// Keep, compare, render and label prompts.
+    Prompts(commands::prompts::Args),
+    /// Test, check, explain and replay policies.
     Policy(commands::policy::Args),
     /// Tell the story of a real build, and of parts of the system that die in it.
     Demo(commands::demo::Args),
@@ -102,7 +104,8 @@ impl Command {
             Self::Worker(args) => commands::worker::perform(args, output).await,
             Self::Route(args) => commands::route::perform(args, global, output).await,
             Self::Router(args) => commands::router::perform(args, output),
-            Self::Policy(args) => commands::policy::perform(args, output),
+            Self::Prompts(args) => commands::prompts::perform(args, global, output).await,
+            Self::Policy(args) => commands::policy::perform(args, global, output).await,
             Self::Demo(args) => commands::demo::perform(args, output).await,
             Self::Doctor(args) => commands::doctor::perform(args, global, output).await,
             Self::Bench(args) => commands::bench::perform(args, output).await,

@@ -58,6 +58,22 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// A text is no prompt.
+    #[error("{}: {fault}", path.display())]
+    Prompt {
+        /// The file, or the version.
+        path: PathBuf,
+        /// The line, and what is wrong there.
+        fault: maestro_prompts::Fault,
+    },
+    /// A prompt cannot be rendered with these values.
+    #[error("{}: {fault}", path.display())]
+    Rendering {
+        /// The file, or the version.
+        path: PathBuf,
+        /// The line, and what is wrong.
+        fault: maestro_prompts::Fault,
+    },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -166,6 +182,8 @@ impl Error {
             }
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
+            Self::Prompt { .. } => Some("MAE-6001"),
+            Self::Rendering { .. } => Some("MAE-6002"),
             _ => None,
         }
     }
@@ -183,6 +201,10 @@ impl Error {
             Self::HookInput { .. } => {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }
+            Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
+            Self::Rendering { .. } => Some(
+                "give a value with --var name=value, or several with --vars FILE.json".to_owned(),
+            ),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
                 hint.clone()
             }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::view::clean::clean;
 use crate::view::paint::Paint;
 
 /// When to colour.
@@ -26,6 +27,7 @@ pub struct Output {
     paint: Paint,
     paint_talk: Paint,
     live: bool,
+    is_terminal: bool,
 }
 
 impl Output {
@@ -45,6 +47,7 @@ impl Output {
             paint: paints(io::stdout().is_terminal()),
             paint_talk: paints(talks_to_terminal),
             live: talks_to_terminal && !dumb && !json,
+            is_terminal: io::stdout().is_terminal(),
         }
     }
 
@@ -72,6 +75,14 @@ impl Output {
     pub fn data(&self, text: &str) -> Result<(), Error> {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Error::Stdout)
+    }
+
+    /// A text from elsewhere: as it is to a program, without what could steer it to a terminal.
+    pub fn text(&self, text: &str) -> Result<(), Error> {
+        if self.is_terminal {
+            return self.data(&text.lines().map(clean).collect::<Vec<_>>().join("\n"));
+        }
+        self.bytes(text.as_bytes())
     }
 
     /// Data as it is.

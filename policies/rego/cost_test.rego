@@ -18,3 +18,12 @@ test_a_budget_of_nothing_permits_nothing if {
 test_a_step_without_a_budget_has_no_bound if {
 	count(cost.violation) == 0 with input as {"estimated_cost": 1000}
 }
+
+test_a_budget_permits_no_model_whose_price_is_not_known if {
+	some reason in cost.violation with input as {"model": "own", "step_budget": 0.25}
+	startswith(reason, "no price of own is known")
+}
+
+test_without_a_budget_a_price_need_not_be_known if {
+	count(cost.violation) == 0 with input as {"model": "own"}
+}

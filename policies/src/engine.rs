@@ -116,6 +116,12 @@ impl Compiled {
         self.hooks.contains_key(&hook)
     }
 
+    /// Whether a rule of that package decides anything.
+    pub fn decides(&self, hook: Hook) -> bool {
+        let rules = self.hooks.get(&hook);
+        rules.is_some_and(|rules| rules.allow.is_some() || !rules.denials.is_empty())
+    }
+
     /// An evaluator of one's own; it shares what was compiled.
     pub fn evaluator(self: &Arc<Self>) -> Evaluator {
         Evaluator { engine: self.engine.clone(), memory: Memory::default(), compiled: self.clone() }

@@ -106,8 +106,9 @@ pub struct Candidate {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
-    /// The estimate, in US dollars.
-    pub estimated_cost: f64,
+    /// The estimate, in US dollars; left out where no price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_cost: Option<f64>,
     /// What it may cost, in US dollars; left out where there is no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_budget: Option<f64>,
@@ -163,11 +164,8 @@ impl Input for Cost {
     /// JSON has no infinity: a policy would compare a budget with null, and find it smaller.
     fn fault(&self) -> Option<String> {
         let wrong = |value: f64| !value.is_finite() || value < 0.0;
-        if wrong(self.estimated_cost) {
-            return Some(format!(
-                "the estimated cost is {}, which is no amount",
-                self.estimated_cost
-            ));
+        if let Some(cost) = self.estimated_cost.filter(|cost| wrong(*cost)) {
+            return Some(format!("the estimated cost is {cost}, which is no amount"));
         }
         let budget = self.step_budget.filter(|budget| wrong(*budget))?;
         Some(format!("the step's budget is {budget}, which is no amount"))
@@ -211,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_cost_that_is_no_number_is_a_fault() {
-        let cost = |estimated_cost| Cost { estimated_cost, ..Cost::default() };
+        let cost = |usd| Cost { estimated_cost: Some(usd), ..Cost::default() };
         assert!(cost(f64::NAN).fault().is_some() && cost(f64::INFINITY).fault().is_some());
         assert!(cost(-0.1).fault().is_some() && cost(0.0).fault().is_none());
         assert!(Cost { step_budget: Some(f64::NAN), ..cost(1.0) }.fault().is_some());

@@ -132,6 +132,17 @@ impl Session {
         question.verdict(reasons, together(&digests))
     }
 
+    /// Whether a question at a hook could be denied: a rule decides it, or a bundle that should be there
+    /// is not. Where it could not, whoever has many questions need not ask them.
+    pub fn may_deny(&mut self, project: &ProjectName, hook: Hook) -> bool {
+        self.version = self.policies.version();
+        let own = format!("{PROJECTS}/{project}");
+        [GLOBAL, own.as_str()].into_iter().any(|place| match self.version.places.get(place) {
+            Some(slot) => slot.may_deny(hook),
+            None => place == GLOBAL,
+        })
+    }
+
     /// The number of the version that answered last.
     pub fn version(&self) -> u64 {
         self.version.number
@@ -244,6 +255,15 @@ impl Slot {
         self.faults =
             vec![fault.hint("until it is back, everything that it is asked about is denied")];
         self
+    }
+
+    fn may_deny(&self, hook: Hook) -> bool {
+        match &self.compiled {
+            Some(compiled) if !self.gone => {
+                compiled.decides(hook) || self.had.contains(&hook) && !compiled.has(hook)
+            }
+            _ => true,
+        }
     }
 
     fn closed(&self) -> String {

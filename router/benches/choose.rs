@@ -56,13 +56,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for decision in 0..DECISIONS {
         let start = Instant::now();
         let objectives = parse("quality=0.5,latency=0.2,cost=0.3;max_cost_usd=1;p95_ms=60000")?;
-        let allowed = Verdict { allowed: true, reasons: Vec::new() };
+        let allowed = Verdict { allowed: true, reasons: Vec::new(), too_dear: false };
         let verdicts = config.deployments.iter().map(|one| (one.id.clone(), allowed.clone()));
         let facts = Facts {
             now_ms: OUTCOMES * 100 + decision as u64,
             mode: Mode::Act,
             config_version: 1,
             policy: Policy::Asked { bundle: Digest::of(b"bundle"), verdicts: verdicts.collect() },
+            purpose: None,
+            registered: None,
             candidates: live.candidates(&config, OUTCOMES * 100 + decision as u64, None),
         };
         let choice = choose(&config, &facts, &request, &objectives)?;

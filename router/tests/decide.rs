@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use maestro_router::breaker::Standing;
 use maestro_router::config::Config;
-use maestro_router::decide::{Candidate, Facts, Failure, Policy, Reason, Verdict, choose, rule};
+use maestro_router::decide::{
+    Candidate, Facts, Failure, Policy, Reason, Verdict, choose, estimates, rule,
+};
 use maestro_router::objective::{Objectives, parse};
 use maestro_router::statistics::Observed;
 use maestro_schemas::digest::Digest;
@@ -66,6 +68,8 @@ fn facts(mode: Mode) -> Facts {
         mode,
         config_version: 3,
         policy: Policy::Off,
+        purpose: None,
+        registered: None,
         candidates: observed(&config(), None),
     }
 }
@@ -167,17 +171,18 @@ fn bounds_exclude_what_is_dearer_or_slower() {
     let choice = chosen(&facts, &request("chat"), "quality;max_cost_usd=0.001");
     assert_eq!(rule_of(&choice, "strong-2").unwrap(), rule::COST);
     assert!(choice.costs.expected_usd.unwrap() <= 0.001);
-    let capped = RouteRequest {
-        cap_microusd: Some(1_000),
-        max_output_tokens: Some(2_000),
+    let capped = |cap_microusd| RouteRequest {
+        cap_microusd: Some(cap_microusd),
+        max_output_tokens: Some(7_000),
         ..request("chat")
     };
-    let refusal = refused(&facts, &capped, "quality");
-    assert!(
-        refusal.excluded.iter().all(|one| one.rule == rule::COST),
-        "the longest answer passes it"
-    );
+    let refusal = refused(&facts, &capped(10), "quality");
+    let all = refusal.excluded.iter().all(|one| one.rule == rule::COST);
+    assert!(all, "{:?}", refusal.excluded);
     assert_eq!(refusal.status, 503);
+    // The caller cuts its answer to what is left, so what it would like at most is no matter.
+    let choice = chosen(&facts, &capped(20_000), "quality");
+    assert!(choice.costs.p95_usd.unwrap() <= 0.02, "{:?}", choice.costs);
 }
 
 #[test]
@@ -198,8 +203,9 @@ fn a_policy_denies_with_its_own_words_and_silence_is_denial() {
     let no = Verdict {
         allowed: false,
         reasons: vec![Reason { rule: "data.maestro.routing.deny".into(), message: "why".into() }],
+        too_dear: false,
     };
-    let yes = Verdict { allowed: true, reasons: Vec::new() };
+    let yes = Verdict { allowed: true, reasons: Vec::new(), too_dear: false };
     let verdicts = [("strong-1".to_owned(), no), ("strong-2".to_owned(), yes)];
     let bundle = Digest::of(b"bundle");
     facts.policy = Policy::Asked { bundle, verdicts: BTreeMap::from(verdicts) };
@@ -209,6 +215,68 @@ fn a_policy_denies_with_its_own_words_and_silence_is_denial() {
     assert_eq!(rule_of(&choice, "strong-1").unwrap(), "data.maestro.routing.deny");
     assert_eq!(rule_of(&choice, "own-1").unwrap(), rule::POLICY_MISSING);
     assert_eq!(refused(&facts, &request("weak"), "cost").status, 403);
+}
+
+/// Facts whose policies on cost deny these deployments and allow all others.
+fn too_dear(mode: Mode, denied: &[&str]) -> Facts {
+    let reason = || Reason { rule: "data.maestro.cost.violation".into(), message: "dear".into() };
+    let verdict = |id: String| match denied.contains(&id.as_str()) {
+        true => (id, Verdict { allowed: false, reasons: vec![reason()], too_dear: true }),
+        false => (id, Verdict { allowed: true, ..Verdict::default() }),
+    };
+    let verdicts = ids().map(verdict).collect();
+    let policy = Policy::Asked { bundle: Digest::of(b"bundle"), verdicts };
+    Facts { policy, ..facts(mode) }
+}
+
+#[test]
+fn what_policies_find_too_dear_gives_way_unless_the_request_wants_nothing_else() {
+    let no_downgrade = |model| RouteRequest { downgrade: Some(false), ..request(model) };
+    for mode in [Mode::Act, Mode::Advise, Mode::Shadow] {
+        let facts = too_dear(mode, &["strong-1", "strong-2"]);
+        let choice = chosen(&facts, &request("strong"), "cost");
+        assert_eq!(rule_of(&choice, "strong-1").unwrap(), "data.maestro.cost.violation");
+        assert!(["own-1", "weak-1"].contains(&choice.deployment.as_str()), "{choice:?}");
+        let refusal = refused(&facts, &no_downgrade("strong"), "cost");
+        assert_eq!(refusal.status, 403);
+        let rule = |id: &str| {
+            refusal.excluded.iter().find(|one| one.deployment == id).unwrap().rule.clone()
+        };
+        assert_eq!(
+            (rule("strong-1").as_str(), rule("own-1").as_str()),
+            ("data.maestro.cost.violation", rule::DOWNGRADE)
+        );
+        // Another deployment of the model, or another model of the group, is what was asked for.
+        let one = too_dear(mode, &["strong-1"]);
+        assert_eq!(chosen(&one, &no_downgrade("strong"), "quality").deployment, "strong-2");
+        assert!(chosen(&facts, &no_downgrade("chat"), "cost").fallbacks.len() < 3);
+    }
+}
+
+#[test]
+fn a_bound_on_cost_is_no_reason_for_another_model_where_none_is_wanted() {
+    let facts = facts(Mode::Act);
+    let capped = RouteRequest { cap_microusd: Some(3_000), ..request("strong") };
+    assert_eq!(chosen(&facts, &capped, "quality").deployment, "weak-1");
+    let refusal = refused(&facts, &RouteRequest { downgrade: Some(false), ..capped }, "quality");
+    assert_eq!(refusal.status, 403);
+    // What fails for another reason may go elsewhere: that is no downgrade.
+    let mut failing = too_dear(Mode::Act, &[]);
+    stand(&mut failing, "strong-1", Standing::Open(99_000));
+    stand(&mut failing, "strong-2", Standing::Open(99_000));
+    let asked = RouteRequest { downgrade: Some(false), ..request("strong") };
+    assert!(["own-1", "weak-1"].contains(&chosen(&failing, &asked, "cost").deployment.as_str()));
+}
+
+#[test]
+fn an_estimate_is_what_the_decision_reckons_with() {
+    let facts = facts(Mode::Act);
+    let known = estimates(&config(), &facts, &request("strong")).unwrap();
+    let choice = chosen(&facts, &request("strong"), "cost");
+    assert_eq!(known[&choice.deployment], choice.costs.expected_usd);
+    assert_eq!(known.len(), 4, "those that the request may go to: {known:?}");
+    assert_eq!(estimates(&config(), &facts, &request("far")).unwrap()["far-1"], None);
+    assert!(estimates(&config(), &facts, &request("nobody")).is_err());
 }
 
 #[test]
@@ -319,11 +387,13 @@ fn ids() -> impl Iterator<Item = String> {
 
 /// None, or one that allows some, denies others and is silent on the rest.
 fn policy() -> impl Strategy<Value = Policy> {
-    let verdict = proptest::option::weighted(0.9, proptest::bool::weighted(0.8));
+    let verdict = (proptest::bool::weighted(0.8), any::<bool>());
+    let verdict = proptest::option::weighted(0.9, verdict);
     proptest::option::of(proptest::collection::vec(verdict, 5)).prop_map(|told| {
         let Some(told) = told else { return Policy::Off };
-        let verdicts = ids().zip(told).filter_map(|(id, allowed)| {
-            Some((id, Verdict { allowed: allowed?, reasons: Vec::new() }))
+        let verdicts = ids().zip(told).filter_map(|(id, told)| {
+            let (allowed, dear) = told?;
+            Some((id, Verdict { allowed, reasons: Vec::new(), too_dear: dear && !allowed }))
         });
         Policy::Asked { bundle: Digest::of(b"bundle"), verdicts: verdicts.collect() }
     })
@@ -344,9 +414,10 @@ fn situation() -> impl Strategy<Value = (Facts, RouteRequest, Objectives)> {
     ]);
     let mode = proptest::sample::select(vec![Mode::Shadow, Mode::Advise, Mode::Act]);
     let each = proptest::collection::vec(candidate(), 5);
-    let told = (mode, policy(), each);
+    let downgrade = proptest::option::of(any::<bool>());
+    let told = (mode, policy(), each, downgrade);
     (model, tags, places, wants, told).prop_map(|(model, tags, places, wants, told)| {
-        let (mode, policy, each) = told;
+        let (mode, policy, each, downgrade) = told;
         let candidates = ids().zip(each).collect();
         let facts = Facts { candidates, policy, ..facts(mode) };
         let text = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
@@ -354,6 +425,7 @@ fn situation() -> impl Strategy<Value = (Facts, RouteRequest, Objectives)> {
             model: model.map(str::to_owned),
             tags: text(tags),
             jurisdictions: text(places),
+            downgrade,
             ..request("chat")
         };
         let model = model.map(str::to_owned);

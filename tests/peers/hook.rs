@@ -93,7 +93,7 @@ impl Scene {
         let cluster = Cluster::start(&[]).await;
         let coordinator = cluster.coordinator("one");
         let stop = CancellationToken::new();
-        let server = serve_api(&cluster, &providers.config, &stop).await;
+        let server = serve_api(&cluster, router(&cluster, &providers.config), &stop).await;
         let variables = [("MAESTRO_SERVER", server.as_str()), ("MAESTRO_TOKEN", TOKEN)];
         let proxy = Proxy::start(&providers.rendered(), &variables).await;
         Self { proxy, providers, server, stop, _coordinator: coordinator, _cluster: cluster }
@@ -115,10 +115,19 @@ impl Drop for Scene {
     }
 }
 
-/// Serves the API with a configuration of the router; answers its address.
-pub async fn serve_api(cluster: &Cluster, config: &str, stop: &CancellationToken) -> String {
+/// A router with this configuration, without policies.
+pub fn router(cluster: &Cluster, config: &str) -> routing::Options {
     let file = cluster.dir().join("litellm.yaml");
     std::fs::write(&file, config).expect("a file");
+    routing::Options { config: Some(file), policies: None }
+}
+
+/// Serves the API with a router; answers its address.
+pub async fn serve_api(
+    cluster: &Cluster,
+    router: routing::Options,
+    stop: &CancellationToken,
+) -> String {
     let database_url = cluster.postgres.url();
     api::admit_admin(&database_url, "tests", TOKEN).await.expect("a token");
     let parts = Parts {
@@ -126,7 +135,7 @@ pub async fn serve_api(cluster: &Cluster, config: &str, stop: &CancellationToken
         database_url: &database_url,
         objects: cluster.store.clone(),
         metrics: Metrics::new(),
-        router: routing::Options { config: Some(file), policies: None },
+        router,
     };
     let api = api::open(parts, stop).await.expect("an API");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

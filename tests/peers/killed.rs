@@ -13,7 +13,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::hook::{TOKEN, serve_api};
+use crate::hook::{TOKEN, router, serve_api};
 use crate::plain::Proxy;
 use crate::provider::{Provider, Turn};
 
@@ -52,7 +52,7 @@ impl Scene {
         let coordinator = cluster.coordinator("one");
         let rows = cluster.rows().await;
         let stop = CancellationToken::new();
-        let server = serve_api(&cluster, &config, &stop).await;
+        let server = serve_api(&cluster, router(&cluster, &config), &stop).await;
         let read = Config::read(&config, "litellm.yaml").expect("a configuration");
         let rendered = render(&read, Options { offline: false, callers: Callers::Workers });
         let variables = [("MAESTRO_SERVER", server.as_str()), ("MAESTRO_TOKEN", TOKEN)];

@@ -4,12 +4,14 @@
 #![cfg(test)]
 
 mod direct;
+mod governed;
 mod hook;
 mod hosts;
 mod killed;
 mod models;
 mod ollama;
 mod own;
+mod permitted;
 mod plain;
 mod provider;
 mod routed;

@@ -29,7 +29,10 @@ use tokio_util::sync::CancellationToken;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 17] = [
+const MODELS: [&str; 20] = [
+    "gated",
+    "costly",
+    "thrifty",
     "uncounted",
     "failing",
     "others",

@@ -13,6 +13,7 @@ pub mod logs;
 pub mod objects;
 pub mod plans;
 pub mod pools;
+pub mod prompts;
 pub mod request;
 pub mod route;
 pub mod runs;

@@ -12,6 +12,7 @@ pub mod logs;
 pub mod plan;
 pub mod policy;
 pub mod pools;
+pub mod prompts;
 pub mod route;
 pub mod router;
 pub mod run;

@@ -8,6 +8,7 @@
 )]
 
 mod end;
+mod prompts;
 mod reuse;
 mod session;
 mod start;

@@ -8,6 +8,7 @@
 )]
 
 mod policy;
+mod prompts;
 
 use std::fs;
 use std::net::TcpListener;
@@ -127,6 +128,14 @@ fn the_help_names_the_commands_the_exit_codes_and_examples() {
         "policy test",
         "policy check",
         "policy explain",
+        "policy replay",
+        "prompts",
+        "prompts push",
+        "prompts list",
+        "prompts show",
+        "prompts diff",
+        "prompts render",
+        "prompts label",
     ] {
         let mut words: Vec<&str> = command.split(' ').collect();
         words.push("--help");

@@ -3,6 +3,7 @@
 use crate::support::{asked, evaluator};
 use maestro_policies::engine::{QUESTION_BYTES_MAX, Question};
 use maestro_policies::input::Cost;
+use maestro_policies::reload::Policies;
 use maestro_schemas::verdict::Hook;
 
 #[test]
@@ -71,4 +72,30 @@ fn the_same_question_has_the_same_answer_and_digests() {
     assert_eq!(first, one.verdict(&asked(&["x"], "a")), "from memory");
     assert_eq!(first, other.verdict(&asked(&["x"], "a")), "anew, by a clone");
     assert_ne!(first.input, one.verdict(&asked(&["y"], "a")).input);
+}
+
+#[test]
+fn a_hook_that_nothing_decides_need_not_be_asked_and_one_whose_bundle_is_missing_must() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = "demo".parse().unwrap();
+    let may_deny = |policies: &Policies, hook| policies.session().may_deny(&project, hook);
+    assert!(may_deny(&Policies::open(dir.path()), Hook::Cost), "there is no bundle");
+    let put = |place: &str, text: &str| {
+        std::fs::create_dir_all(dir.path().join(place)).unwrap();
+        std::fs::write(dir.path().join(place).join("a.rego"), text).unwrap();
+    };
+    put("global", "package maestro.routing\n\nallow := true\n");
+    let policies = Policies::open(dir.path());
+    assert!(may_deny(&policies, Hook::RouteChoice) && !may_deny(&policies, Hook::Cost));
+    put("projects/demo", "package maestro.cost\n");
+    policies.poll();
+    assert!(!may_deny(&policies, Hook::Cost), "the package says nothing");
+    put("projects/demo", "package maestro.cost\n\ndeny contains \"x\" if input.step == \"y\"\n");
+    policies.poll();
+    assert!(may_deny(&policies, Hook::Cost));
+    let other = "other".parse().unwrap();
+    assert!(!policies.session().may_deny(&other, Hook::Cost));
+    put("projects/demo", "package elsewhere\n");
+    policies.poll();
+    assert!(may_deny(&policies, Hook::Cost), "what was there and is gone denies");
 }

@@ -70,7 +70,7 @@ fn a_denial_without_words_names_the_rule_its_places_and_what_they_ask_for() {
 #[test]
 fn a_step_above_its_budget_is_denied_in_the_words_of_the_policy() {
     let cost = |estimated_cost, step_budget| Cost {
-        estimated_cost,
+        estimated_cost: Some(estimated_cost),
         step_budget: Some(step_budget),
         ..Cost::default()
     };

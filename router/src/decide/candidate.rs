@@ -24,8 +24,6 @@ pub(super) struct Prospect<'a> {
     /// Tokens of the prompt, and the most that its answer is to have room for.
     pub(super) tokens: (f64, f64),
     pub(super) costs: Costs,
-    /// What a call costs whose answer is as long as it may be.
-    pub(super) most_usd: Option<f64>,
     /// What a finished task costs: failed tries are repeated, and bad answers are no use.
     pub(super) task_usd: Option<f64>,
     pub(super) forecast: SloForecast,
@@ -71,7 +69,6 @@ fn prospect<'a>(asked: &Asked<'a>, deployment: &'a Deployment) -> Prospect<'a> {
         deployment,
         candidate,
         tokens: (input, asked.request.max_output_tokens.map_or(answer.mean, |most| most as f64)),
-        most_usd: call(asked.request.max_output_tokens.map_or(answer.long, |most| most as f64)),
         task_usd: call(answer.mean).map(|usd| rounded(usd / share, 9)),
         costs: Costs {
             expected_usd: call(answer.mean),

@@ -3,7 +3,7 @@
 //! Those of the first kind say what is permitted: they hold in every mode, and where they leave
 //! nothing, the answer is 403. Those of the second kind say what makes sense at this moment.
 
-use maestro_schemas::route::Excluded;
+use maestro_schemas::route::{Excluded, Mode};
 
 use super::candidate::Prospect;
 use super::{Asked, Policy};
@@ -29,6 +29,8 @@ pub mod rule {
     pub const CONTEXT: &str = "maestro.limit.context";
     /// A call is dearer than the request allows.
     pub const COST: &str = "maestro.bound.cost";
+    /// It is not what was asked for, which is too dear, and the request wants nothing else then.
+    pub const DOWNGRADE: &str = "maestro.downgrade";
     /// A call is slower than the request allows.
     pub const LATENCY: &str = "maestro.bound.p95";
 }
@@ -49,7 +51,9 @@ pub(super) struct Sorted<'a> {
 pub(super) fn sort<'a>(asked: &Asked<'a>, prospects: Vec<Prospect<'a>>) -> Sorted<'a> {
     let mut sorted =
         Sorted { usable: Vec::new(), unfit: Vec::new(), excluded: Vec::new(), until_ms: None };
+    let mut too_dear = false;
     for prospect in prospects {
+        too_dear |= is_asked_for(asked, &prospect) && is_too_dear(asked, &prospect);
         let forbidden = forbidden(asked, &prospect);
         if !forbidden.is_empty() {
             sorted.excluded.extend(forbidden);
@@ -64,7 +68,45 @@ pub(super) fn sort<'a>(asked: &Asked<'a>, prospects: Vec<Prospect<'a>>) -> Sorte
             sorted.usable.push(prospect);
         }
     }
+    if too_dear && asked.request.downgrade == Some(false) {
+        keep_to_what_was_asked(asked, &mut sorted);
+    }
     sorted
+}
+
+/// Takes everything out where what was asked for cannot serve: nothing cheaper is wanted.
+fn keep_to_what_was_asked(asked: &Asked<'_>, sorted: &mut Sorted<'_>) {
+    if sorted.usable.iter().any(|one| is_asked_for(asked, one)) {
+        return;
+    }
+    let others = std::mem::take(&mut sorted.usable);
+    let message = "what was asked for is too dear, and the request permits no downgrade";
+    sorted.excluded.extend(others.iter().map(|one| told(one, rule::DOWNGRADE, message)));
+    sorted.unfit.retain(|one| is_asked_for(asked, one) && !is_too_dear(asked, one));
+    if sorted.unfit.is_empty() {
+        sorted.until_ms = None;
+    }
+}
+
+/// Whether the request names it: by itself, by its model, or by a group that it is in.
+fn is_asked_for(asked: &Asked<'_>, prospect: &Prospect<'_>) -> bool {
+    let deployment = prospect.deployment;
+    asked.request.model.as_deref().is_none_or(|name| {
+        let group = asked.config.groups.get(name).map(Vec::as_slice).unwrap_or_default();
+        deployment.model == name || deployment.id == name || group.contains(&deployment.model)
+    })
+}
+
+/// Whether policies on cost deny it, or a bound on cost of the request excludes it where the router
+/// chooses by itself; in shadow such a bound excludes nothing.
+fn is_too_dear(asked: &Asked<'_>, prospect: &Prospect<'_>) -> bool {
+    let by_policy = match &asked.facts.policy {
+        Policy::Asked { verdicts, .. } => {
+            verdicts.get(&prospect.deployment.id).is_some_and(|verdict| verdict.too_dear)
+        }
+        Policy::Off => false,
+    };
+    by_policy || asked.facts.mode != Mode::Shadow && too_dear(asked, prospect).is_some()
 }
 
 fn told(prospect: &Prospect<'_>, rule: &str, message: impl Into<String>) -> Excluded {
@@ -166,9 +208,16 @@ fn full(prospect: &Prospect<'_>) -> Option<Excluded> {
 }
 
 fn beyond(asked: &Asked<'_>, prospect: &Prospect<'_>) -> Option<Excluded> {
+    too_dear(asked, prospect).or_else(|| too_slow(asked, prospect))
+}
+
+/// Whether a call is dearer than the request allows.
+fn too_dear(asked: &Asked<'_>, prospect: &Prospect<'_>) -> Option<Excluded> {
     let cap = asked.request.cap_microusd.map(|cap| cap as f64 / 1e6);
-    let bounds =
-        [(prospect.costs.expected_usd, asked.objectives.max_cost_usd), (prospect.most_usd, cap)];
+    let bounds = [
+        (prospect.costs.expected_usd, asked.objectives.max_cost_usd),
+        (prospect.costs.p95_usd, cap),
+    ];
     for (usd, most) in bounds {
         match (usd, most) {
             (None, Some(most)) => {
@@ -182,6 +231,10 @@ fn beyond(asked: &Asked<'_>, prospect: &Prospect<'_>) -> Option<Excluded> {
             _ => {}
         }
     }
+    None
+}
+
+fn too_slow(asked: &Asked<'_>, prospect: &Prospect<'_>) -> Option<Excluded> {
     let (p95, most) = (prospect.forecast.p95_ms?.value, asked.objectives.p95_ms?);
     let message = format!("95 of 100 calls take up to {p95} ms; they may take {most}");
     (p95 > most).then(|| told(prospect, rule::LATENCY, message))

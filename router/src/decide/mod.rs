@@ -18,7 +18,9 @@
 use std::collections::BTreeMap;
 
 use maestro_schemas::digest::Digest;
-use maestro_schemas::route::{Choice, InvalidRequest, Mode, Refusal, RouteRequest};
+use maestro_schemas::route::{
+    Choice, InvalidRequest, Mode, Purpose, Refusal, Registered, RouteRequest,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::Standing;
@@ -50,6 +52,12 @@ pub struct Facts {
     pub config_version: u64,
     /// What the policies say.
     pub policy: Policy,
+    /// What the call is for, as the policies were told: it decides nothing by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// What the registry knew of the purpose's prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Registered>,
     /// Each deployment as it stands; one that is missing stands as at the start.
     pub candidates: BTreeMap<String, Candidate>,
 }
@@ -89,6 +97,9 @@ pub struct Verdict {
     /// Why not.
     #[serde(default)]
     pub reasons: Vec<Reason>,
+    /// Whether policies on cost are among those that deny.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub too_dear: bool,
 }
 
 /// Why a policy denies.
@@ -124,6 +135,20 @@ pub fn choose(
     let sorted = exclude::sort(&asked, candidates);
     let scored = score::rank(&asked, sorted.usable.iter().collect());
     answer::answer(&asked, &sorted, &scored)
+}
+
+/// What a call to each deployment that the request may go to is likely to cost, in US dollars: what a
+/// decision reckons with. Nothing where no price is known.
+pub fn estimates(
+    config: &Config,
+    facts: &Facts,
+    request: &RouteRequest,
+) -> Result<BTreeMap<String, Option<f64>>, InvalidRequest> {
+    request.check()?;
+    let asked = Asked { config, facts, request, objectives: &Objectives::default() };
+    let candidates = candidate::gather(&asked)?;
+    let cost = |one: candidate::Prospect<'_>| (one.deployment.id.clone(), one.costs.expected_usd);
+    Ok(candidates.into_iter().map(cost).collect())
 }
 
 /// All that a decision is made from.

@@ -5,6 +5,7 @@ pub mod cost;
 pub mod plans;
 pub mod pools;
 pub mod problem;
+pub mod prompts;
 pub mod route;
 pub mod runs;
 pub mod steps;

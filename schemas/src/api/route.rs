@@ -1,13 +1,14 @@
-//! `/route/choose`, `/route/outcomes`, `/v1/projects/{project}/route/decisions/{decision}`
+//! `/route/choose`, `/route/outcomes`, `/v1/projects/{project}/route/decisions`
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::CallOutcome;
+use crate::digest::Digest;
 use crate::id::DecisionId;
 use crate::name::ProjectName;
-use crate::route::{RouteDecision, RouteRequest};
+use crate::route::{Purpose, RouteDecision, RouteRequest};
 
 /// The most outcomes of one report.
 pub const OUTCOMES_MAX: usize = 1_000;
@@ -44,6 +45,38 @@ pub struct DecisionRecord {
     pub choice: String,
 }
 
+/// A page of decisions, the youngest first, all of which one configuration was in force for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionPage {
+    /// The configuration's text; empty where there is no decision.
+    pub config: String,
+    /// The configuration's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_digest: Option<Digest>,
+    /// The decisions.
+    pub decisions: Vec<KeptDecision>,
+    /// What to pass as `cursor` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A decision as pages have it: a [`DecisionRecord`] without the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptDecision {
+    /// Its id.
+    pub decision_id: DecisionId,
+    /// When it was made, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What was known.
+    pub facts: Value,
+    /// What was asked.
+    pub request: RouteRequest,
+    /// What was wanted.
+    pub objectives: Value,
+    /// The decision as JSON, letter by letter.
+    pub choice: String,
+}
+
 /// A question to the router over the bus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RouteQuestion {
@@ -51,6 +84,9 @@ pub struct RouteQuestion {
     pub project: ProjectName,
     /// What is asked.
     pub request: RouteRequest,
+    /// What the call is for.
+    #[serde(default)]
+    pub purpose: Purpose,
 }
 
 /// The router's answer over the bus.

@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`request`] | what is asked, and its limits |
+//! | [`purpose`] | what a call is for: step and prompt |
 //! | [`decision`] | what is answered, and why |
 //! | [`refusal`] | why there is no answer |
 
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod decision;
+pub mod purpose;
 pub mod refusal;
 pub mod request;
 
@@ -18,6 +20,7 @@ pub use self::decision::{
     Alternative, Basis, Cause, Choice, Costs, Excluded, Interval, Rationale, RouteDecision, Score,
     SloForecast, Terms,
 };
+pub use self::purpose::{PromptRef, Purpose, Registered};
 pub use self::refusal::Refusal;
 pub use self::request::{Hint, InvalidRequest, OBJECTIVES_BYTES_MAX, RouteRequest};
 

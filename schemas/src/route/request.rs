@@ -63,9 +63,14 @@ pub struct RouteRequest {
     /// What the prompt is about, in the words of the evaluations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// The most that the call may cost, in millionths of a US dollar.
+    /// What is left for the call, in millionths of a US dollar. Whoever calls cuts the answer to that, so
+    /// only a model whose long answers do not fit is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap_microusd: Option<u64>,
+    /// Whether another model may serve where what is asked for is too dear, by the policies on cost or by
+    /// the request's own bounds; where nothing is said, it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downgrade: Option<bool>,
     /// Objectives, written as in the header `X-Maestro-Objectives`, which goes before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<String>,
@@ -124,14 +129,14 @@ impl RouteRequest {
     }
 }
 
-fn at_most(field: &'static str, found: u64, most: u64) -> Result<(), InvalidRequest> {
+pub(super) fn at_most(field: &'static str, found: u64, most: u64) -> Result<(), InvalidRequest> {
     if found <= most {
         return Ok(());
     }
     Err(InvalidRequest { field, found: found.to_string(), expected: format!("at most {most}") })
 }
 
-fn is_name(field: &'static str, name: &str) -> Result<(), InvalidRequest> {
+pub(super) fn is_name(field: &'static str, name: &str) -> Result<(), InvalidRequest> {
     if !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
         return Ok(());
     }

@@ -97,18 +97,20 @@ impl Attempt<'_> {
         let Conversation { model, messages, sampling, ollama } = asked;
         let shape = sampling.schema.as_ref().map(Shape::new).transpose()?;
         let repairs = u32::from(sampling.repairs());
-        let mut call =
-            Call { model, messages: messages.list, max_tokens: sampling.max_tokens, sampling };
+        let Messages { list, prompt } = messages;
+        let digest = prompt.as_ref().map(|prompt| prompt.digest);
+        let max_tokens = sampling.max_tokens;
+        let mut call = Call { model, messages: list, prompt, max_tokens, sampling };
         let mut ordinal = 0;
         loop {
             let answer = match &ollama {
-                None => self.ask(&call, messages.prompt, ordinal).await?,
-                Some(wish) => self.ask_ollama(&call, wish, (messages.prompt, ordinal)).await?,
+                None => self.ask(&call, ordinal).await?,
+                Some(wish) => self.ask_ollama(&call, wish, ordinal).await?,
             };
             let fitted = shape.as_ref().map(|shape| shape.read(&answer.text)).transpose();
             ordinal += 1;
             match fitted {
-                Ok(json) => return self.result(&call.model, answer, json, messages.prompt).await,
+                Ok(json) => return self.result(&call.model, answer, json, digest).await,
                 Err(problem) if ordinal > repairs => {
                     return Err(Error::Unfit { model: call.model, calls: ordinal, problem });
                 }
@@ -125,12 +127,7 @@ impl Attempt<'_> {
 
     /// An answer, unless it was paid for already: of the model that the router names, or of the next
     /// where that one fails and the router may act.
-    async fn ask(
-        &self,
-        call: &Call,
-        prompt: Option<Digest>,
-        ordinal: u32,
-    ) -> Result<Answer, Error> {
+    async fn ask(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
         let key = memory_key(&self.execution.task, ordinal, &call.body());
         if let Some(answer) = self.recalled(key).await {
             return Ok(answer);
@@ -140,7 +137,7 @@ impl Attempt<'_> {
             let cap_left = self.cap_left().await?;
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
             let place = self.execution.ledger.calls().len();
-            let error = match self.call(call, prompt, &route).await {
+            let error = match self.call(call, &route).await {
                 Ok(paid) => return Ok(self.remembered(key, place, paid).await),
                 Err(error) => error,
             };
@@ -156,12 +153,7 @@ impl Attempt<'_> {
     }
 
     /// One call.
-    async fn call(
-        &self,
-        call: &Call,
-        prompt: Option<Digest>,
-        route: &Route,
-    ) -> Result<(Answer, ModelCall), Error> {
+    async fn call(&self, call: &Call, route: &Route) -> Result<(Answer, ModelCall), Error> {
         let way = self.way(route).await?;
         let call = Call { model: way.model(route), ..call.clone() };
         let price = self.known(way.price(self, &route.model).await)?;
@@ -171,7 +163,6 @@ impl Attempt<'_> {
                 price,
                 body: &Call::body,
                 model: route.model.clone(),
-                prompt,
                 decision: route.decision(),
                 offline: way.is_offline(),
             })

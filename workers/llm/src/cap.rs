@@ -1,7 +1,6 @@
 //! A call cut to what is left of the attempt's cap, and written down before it is made.
 
 use maestro_kit::account;
-use maestro_schemas::digest::Digest;
 use maestro_schemas::id::DecisionId;
 use serde_json::Value;
 
@@ -24,8 +23,6 @@ pub(crate) struct Planned<'a> {
     pub(crate) body: &'a (dyn Fn(&Call) -> Value + Sync),
     /// The model, as the step names it.
     pub(crate) model: String,
-    /// The prompt that it came from.
-    pub(crate) prompt: Option<Digest>,
     /// The router's decision that it follows.
     pub(crate) decision: Option<DecisionId>,
     /// Whether the gateway answers by itself.
@@ -55,7 +52,7 @@ impl Attempt<'_> {
     /// Writes a call down; again where another execution of the attempt has spent meanwhile what it was
     /// cut to.
     pub(crate) async fn begin(&self, planned: Planned<'_>) -> Result<Begun, Error> {
-        let Planned { model, prompt, decision, offline, .. } = &planned;
+        let Planned { model, decision, offline, .. } = &planned;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -68,7 +65,8 @@ impl Attempt<'_> {
                     format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
                 return Err(Error::Parameters(message));
             }
-            let (prompt, decision) = (*prompt, *decision);
+            let prompt = call.prompt.as_ref().map(|prompt| prompt.digest);
+            let decision = *decision;
             let made = Made { model: model.clone(), prompt, body: &body, most, decision };
             match Spending::begin(&self.execution.account, made, *offline).await {
                 Ok(spending) => return Ok(Begun { body, spending }),

@@ -89,11 +89,15 @@ impl Attempt<'_> {
             Texts::One(text) => vec![text],
             Texts::Several(texts) => texts.iter().collect(),
         };
+        // There is no answer to be paid for.
+        let sampling =
+            Sampling { max_tokens: Some(0), downgrade: Some(false), ..Sampling::default() };
         let messages = texts.iter().map(|text| json!({ "role": "user", "content": text }));
         let call = Call {
             model: model.to_owned(),
             messages: messages.collect(),
-            sampling: Sampling::default(),
+            prompt: None,
+            sampling,
             max_tokens: None,
         };
         let route = Route::find(self.execution, &call, (self.cap_left().await?, &[])).await?;

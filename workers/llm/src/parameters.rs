@@ -114,6 +114,10 @@ pub(crate) struct Sampling {
     /// Whether the answer is a draft or what people get; the router weighs cost and quality by it.
     #[serde(default)]
     pub(crate) hint: Option<Hint>,
+    /// Whether a cheaper model may answer where this one is too dear for the policies or for what is left
+    /// of the budget; where nothing is said, it may.
+    #[serde(default)]
+    pub(crate) downgrade: Option<bool>,
     /// What the question is about, in the words of the evaluations.
     #[serde(default)]
     pub(crate) topic: Option<String>,

@@ -10,6 +10,7 @@ use maestro_prompts::{Files, Prompt, Rendered, path, render};
 use maestro_schemas::artifact::{Tree, TreeEntryKind};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::Workspace;
+use maestro_schemas::route::PromptRef;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -27,8 +28,8 @@ const PROMPT_BYTES_MAX: u64 = 256 << 10;
 pub(crate) struct Messages {
     /// As OpenAI's protocol has them.
     pub(crate) list: Vec<Value>,
-    /// The digest of the prompt's text, where there is one.
-    pub(crate) prompt: Option<Digest>,
+    /// The prompt's name and the digest of its text, where there is one.
+    pub(crate) prompt: Option<PromptRef>,
 }
 
 /// The messages of `litellm.generate`.
@@ -69,7 +70,8 @@ async fn from_template(
     let rendered = rendered(prompt, asked.variables.clone(), files.clone()).await?;
     let Rendered { system, user } =
         rendered.map_err(|fault| files.blame(fault.to_string(), &wrong))?;
-    Ok(Messages { list: list(system.as_deref(), &user), prompt: Some(digest) })
+    let prompt = PromptRef { name: name.to_owned(), digest };
+    Ok(Messages { list: list(system.as_deref(), &user), prompt: Some(prompt) })
 }
 
 /// Renders where a template may wait for a file.

@@ -1,6 +1,7 @@
 //! A call as JSON, in OpenAI's protocol, and the digest that its answer is remembered under.
 
 use maestro_schemas::digest::Digest;
+use maestro_schemas::route::PromptRef;
 use maestro_schemas::task::Task;
 use serde_json::{Value, json};
 
@@ -16,6 +17,8 @@ pub(crate) struct Call {
     pub(crate) model: String,
     /// What it is told.
     pub(crate) messages: Vec<Value>,
+    /// The prompt that this was rendered from.
+    pub(crate) prompt: Option<PromptRef>,
     /// How it is to answer.
     pub(crate) sampling: Sampling,
     /// The most tokens of the answer; the cap may have lowered it.

@@ -6,7 +6,7 @@ use maestro_kit::action::Execution;
 use maestro_schemas::api::route::{RouteAnswer, RouteQuestion};
 use maestro_schemas::call::{CallClass, CallOutcome};
 use maestro_schemas::id::DecisionId;
-use maestro_schemas::route::{Cause, Mode, Refusal, RouteDecision, RouteRequest};
+use maestro_schemas::route::{Cause, Mode, Purpose, Refusal, RouteDecision, RouteRequest};
 
 use crate::answer::Answer;
 use crate::error::Error;
@@ -37,6 +37,8 @@ struct Decided {
     jurisdiction: Option<String>,
     /// The model and deployment that would have been used without the router, where it may be.
     instead_of: Option<[String; 2]>,
+    /// What rules forbid, in words.
+    forbidden: Vec<String>,
 }
 
 /// What a decision says of one model.
@@ -59,7 +61,8 @@ impl Route {
     ) -> Result<Self, Error> {
         let project = execution.task.project.clone();
         let request = request(execution, call, (cap_left, tried));
-        let answer = execution.router.choose(&RouteQuestion { project, request }).await;
+        let question = RouteQuestion { project, request, purpose: purpose(execution, call) };
+        let answer = execution.router.choose(&question).await;
         match answer.map_err(Error::NoRouter)? {
             RouteAnswer::Unconfigured => Ok(Self { model: call.model.clone(), decided: None }),
             RouteAnswer::Decided { decision } => Ok(Self::of(call, *decision)),
@@ -75,6 +78,8 @@ impl Route {
         let is_fixed = choice.rationale.cause == Cause::Fixed;
         let model = if is_fixed { call.model.clone() } else { choice.deployment.clone() };
         let id = decision.decision_id;
+        let excluded = choice.rationale.excluded.iter().filter(|one| forbids(&one.rule));
+        let forbidden = excluded.map(|one| format!("{} ({})", one.message, one.rule)).collect();
         let decided = Decided {
             id,
             model: choice.model,
@@ -83,6 +88,7 @@ impl Route {
             tags: choice.rationale.tags,
             jurisdiction: choice.jurisdiction,
             instead_of: choice.instead_of.map(|other| [other.model, other.deployment]),
+            forbidden,
         };
         Self { model, decided: Some(decided) }
     }
@@ -92,14 +98,20 @@ impl Route {
         self.decided.as_ref().map(|decided| decided.id)
     }
 
-    /// Whether a call that no other model can serve may go to the one that it names: always where its
-    /// text bears no tag, else where the router names that one too.
+    /// Whether a call that no other model can serve may go to the one that it names: where the router
+    /// names that one too, and else where its text bears no tag and no rule forbids anything.
     pub(crate) fn keeps_to(&self, model: &str) -> Result<(), Error> {
         match &self.decided {
             Some(decided) if !decided.tags.is_empty() && decided.model != model => {
                 let tags = decided.tags.join(", ");
                 let message = format!("a text with the tags {tags} may not go to {model}");
                 Err(Error::Routed { code: Refusal::CODE.to_owned(), status: 403, message })
+            }
+            Some(decided) if !decided.forbidden.is_empty() && decided.model != model => {
+                let why = decided.forbidden.join("; ");
+                let code = Refusal::CODE.to_owned();
+                let message = format!("{code} the call may not go to {model}: {why}");
+                Err(Error::Routed { code, status: 403, message })
             }
             _ => Ok(()),
         }
@@ -206,10 +218,26 @@ fn request(
         hint: sampling.hint,
         topic: sampling.topic.clone(),
         cap_microusd: cap_left,
+        downgrade: sampling.downgrade,
         objectives: sampling.objectives.clone(),
         tried: tried.to_vec(),
         session: Some(execution.task.run.to_string()),
         ..RouteRequest::default()
+    }
+}
+
+/// Whether a rule says what is permitted, and not what makes sense at the moment.
+fn forbids(rule: &str) -> bool {
+    let passing = ["maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound."];
+    !passing.iter().any(|name| rule.starts_with(name))
+}
+
+/// What the policies are told of the call beside the request.
+fn purpose(execution: &Execution, call: &Call) -> Purpose {
+    Purpose {
+        step: execution.task.name.clone(),
+        step_tags: call.sampling.tags.iter().cloned().collect(),
+        prompt: call.prompt.clone(),
     }
 }
 

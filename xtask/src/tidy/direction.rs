@@ -21,6 +21,7 @@ const TABLE: [(&str, &[&str]); 15] = [
             "maestro-streams",
             "maestro-evidence",
             "maestro-policies",
+            "maestro-prompts",
             "maestro-router",
             "maestro-telemetry",
             "maestro-engine",

@@ -1,7 +1,9 @@
-//! `maestro policy`: bundles of Rego, checked, tested and asked, without a server.
+//! `maestro policy`: bundles of Rego, checked, tested and asked, without a server; and asked again about
+//! what a server's router decided.
 
 pub mod check;
 pub mod explain;
+mod replay;
 pub mod test;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use maestro_policies::bundle::Bundle;
 use maestro_policies::fault::Fault;
 
+use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -19,7 +22,8 @@ use crate::output::Output;
 Examples:
   maestro policy check policies/global
   maestro policy test policies/global
-  maestro policy explain --hook cost --input step.json")]
+  maestro policy explain --hook cost --input step.json
+  maestro policy replay --with-policies policies.next")]
 pub struct Args {
     #[command(subcommand)]
     ask: Ask,
@@ -33,14 +37,17 @@ enum Ask {
     Check(check::Args),
     /// Ask policies about an input, and show why they allow or deny it.
     Explain(explain::Args),
+    /// Ask other policies about what the router decided, and show what they would have changed.
+    Replay(replay::Args),
 }
 
 /// Does what the subcommand says.
-pub fn perform(args: Args, output: Output) -> Result<Exit, Error> {
+pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
     match args.ask {
         Ask::Test(args) => test::perform(&args, output),
         Ask::Check(args) => check::perform(&args, output),
         Ask::Explain(args) => explain::perform(&args, output),
+        Ask::Replay(args) => replay::perform(args, global, output).await,
     }
 }
 

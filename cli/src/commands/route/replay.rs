@@ -9,7 +9,9 @@ use maestro_router::objective::Objectives;
 use maestro_schemas::api::route::DecisionRecord;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
-use maestro_server::routing::judge::Judge;
+use maestro_schemas::route::Choice;
+use maestro_server::routing;
+use maestro_server::routing::judge::{Case, Judge};
 use serde::Serialize;
 use serde_json::value::Value;
 
@@ -67,23 +69,14 @@ fn replay(
     project: &ProjectName,
     policies: Option<PathBuf>,
 ) -> Result<Replayed, Error> {
-    let unreadable = |what: &'static str| {
-        move |error: serde_json::Error| {
-            Error::service("read the decision", format!("{what}: {error}"))
-        }
-    };
     let config =
         Config::read(&record.config, "the decision's configuration").map_err(Error::Router)?;
-    let mut facts: Facts =
-        serde_json::from_value(record.facts.clone()).map_err(unreadable("facts"))?;
-    let objectives: Objectives =
-        serde_json::from_value(record.objectives.clone()).map_err(unreadable("objectives"))?;
-    if let Some(root) = policies {
-        let judge = Judge::new(Policies::open(root));
-        facts.policy = judge.policy(project, &config, &record.request);
-    }
+    let judge = policies.map(|root| Judge::new(Policies::open(root)));
+    let made = Made { facts: &record.facts, objectives: &record.objectives };
+    let case = Case { project, config: &config, request: &record.request };
+    let again = again(case, made, judge.as_ref())?;
     let decided = serde_json::from_str(&record.choice).map_err(unreadable("choice"))?;
-    Ok(match choose(&config, &facts, &record.request, &objectives) {
+    Ok(match again {
         Ok(choice) => {
             let text = serde_json::to_string(&choice).map_err(unreadable("choice"))?;
             let now = serde_json::from_str(&text).map_err(unreadable("choice"))?;
@@ -93,6 +86,36 @@ fn replay(
             Replayed { same: false, decided, now: None, refused: Some(error.to_string()) }
         }
     })
+}
+
+/// What a decision was made from beside its request, as its record has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made<'a> {
+    /// What was known.
+    pub(crate) facts: &'a Value,
+    /// What was wanted.
+    pub(crate) objectives: &'a Value,
+}
+
+/// Makes a decision again; by other policies where there is a judge. The inner error is why nothing may
+/// serve.
+pub(crate) fn again(
+    case: Case<'_>,
+    made: Made<'_>,
+    judge: Option<&Judge>,
+) -> Result<Result<Choice, routing::Error>, Error> {
+    let mut facts: Facts =
+        serde_json::from_value(made.facts.clone()).map_err(unreadable("facts"))?;
+    let objectives: Objectives =
+        serde_json::from_value(made.objectives.clone()).map_err(unreadable("objectives"))?;
+    if let Some(Err(denied)) = judge.map(|judge| judge.judge(case, &mut facts)) {
+        return Ok(Err(denied));
+    }
+    Ok(choose(case.config, &facts, case.request, &objectives).map_err(routing::Error::Failed))
+}
+
+pub(crate) fn unreadable(what: &'static str) -> impl FnOnce(serde_json::Error) -> Error {
+    move |error| Error::service("read the decision", format!("{what}: {error}"))
 }
 
 fn text(replayed: &Replayed) -> String {

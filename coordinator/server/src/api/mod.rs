@@ -25,6 +25,7 @@ pub mod openapi;
 mod plans;
 mod pools;
 pub mod problem;
+mod prompts;
 pub mod role;
 pub mod route;
 mod routing;
@@ -79,6 +80,7 @@ pub fn routes() -> Vec<Route> {
         pools::routes(),
         catalogue::routes(),
         cost::routes(),
+        prompts::routes(),
         routing::routes(),
         errors::routes(),
     ]

@@ -82,6 +82,10 @@ kinds! {
     NoModelNow = "MAE-4011", 503, "no model can serve this request now", Some("ask again later, or with wider bounds");
     /// There is no configuration of the router.
     NoRouter = "MAE-4012", 404, "no router", Some("start the server with --router-config deploy/router/litellm.yaml");
+    /// The policies forbid the prompt.
+    PromptDenied = "MAE-4013", 403, "the prompt may not be used", Some("the detail names the rule; docs/prompts.md says how a version gets a label");
+    /// A text is no prompt.
+    UnfitPrompt = "MAE-6001", 422, "not a prompt", None;
     /// Too many streams are open.
     TooManyStreams = "MAE-2016", 503, "too many streams", Some("try again later");
 }
@@ -160,6 +164,7 @@ impl From<app::Error> for Refusal {
             app::Error::NotFound { .. } => Self::new(Kind::NotFound, detail),
             app::Error::Invalid { .. } => Self::new(Kind::Parameter, detail),
             app::Error::KeyTaken { .. } => Self::new(Kind::KeyTaken, detail),
+            app::Error::UnfitPrompt { .. } => Self::new(Kind::UnfitPrompt, detail),
             app::Error::Unsound(_) => Self::new(Kind::Unsound, detail),
             app::Error::Refused { code, message } => Self::of_owner(code, message),
             app::Error::Mismatch { .. } => Self::new(Kind::Mismatch, detail),

@@ -101,8 +101,10 @@ impl Route {
         get = GET;
         /// A route that asks for something to be done.
         post = POST;
-        /// A route that puts bytes.
+        /// A route that puts something where its path says.
         put = PUT;
+        /// A route that takes away what its path names.
+        delete = DELETE;
     }
 
     fn new(

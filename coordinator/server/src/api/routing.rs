@@ -10,18 +10,19 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use maestro_router::decide::Failure;
 use maestro_router::objective::{self, Objectives};
-use maestro_schemas::api::route::{DecisionRecord, Learnt, OUTCOMES_MAX, Outcomes};
+use maestro_schemas::api::route::{DecisionPage, DecisionRecord, Learnt, OUTCOMES_MAX, Outcomes};
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{RouteDecision, RouteRequest};
 
 use super::Api;
 use super::admit::Caller;
-use super::extract::{InProject, Json};
+use super::extract::{InProject, Json, Pairs};
 use super::problem::{Kind, Refusal};
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
-use crate::routing::Error;
+use crate::app::list_decisions::Query;
+use crate::routing::{Asking, Error};
 
 /// The largest request: its messages are read for tags.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -45,6 +46,20 @@ const CHOOSING: &[Parameter] = &[
     },
 ];
 
+const PAGE: &[Parameter] = &[
+    Parameter {
+        place: "query",
+        name: "since_ms",
+        summary: "Only decisions since then, in milliseconds since 1970.",
+    },
+    Parameter {
+        place: "query",
+        name: "limit",
+        summary: "The most decisions of the page, at most 100; it ends early where the configuration was another one.",
+    },
+    Parameter { place: "query", name: "cursor", summary: "What the page before gave as `next`." },
+];
+
 pub(super) fn routes() -> Vec<Route> {
     let act = Access::Somewhere(Role::Operator);
     vec![
@@ -63,6 +78,14 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<Learnt>()
         .with(&[OF_PROJECT])
         .up_to(1 << 20),
+        Route::get(
+            "/v1/projects/{project}/route/decisions",
+            Access::InProject(Role::Viewer),
+            "Decisions with all that they were made from, the youngest first.",
+            list,
+        )
+        .answers::<DecisionPage>()
+        .with(PAGE),
         Route::get(
             "/v1/projects/{project}/route/decisions/{decision}",
             Access::InProject(Role::Viewer),
@@ -83,7 +106,9 @@ async fn choose(
     let objectives = objectives(&headers, &request)?;
     let (routing, now_ms) = (api.app.routing.clone(), now_ms());
     // Tags are looked for in all of the text, and policies may take their time.
-    let deciding = move || routing.choose(&project, request, objectives, now_ms);
+    let (purpose, registered) = (None, None);
+    let asking = Asking { project, request, objectives, purpose, registered, now_ms };
+    let deciding = move || routing.choose(asking);
     let decided = tokio::task::spawn_blocking(deciding).await;
     let broken = |_| Refusal::new(Kind::Fault, "the decision broke off");
     Ok(axum::Json(decided.map_err(broken)??))
@@ -103,6 +128,20 @@ async fn learn(
         return Err(Refusal::new(Kind::Body, detail));
     }
     Ok(axum::Json(Learnt { learnt: api.app.routing.learn(outcomes, now_ms())? }))
+}
+
+async fn list(
+    State(api): State<Api>,
+    InProject(asker): InProject,
+    mut pairs: Pairs,
+) -> Result<axum::Json<DecisionPage>, Refusal> {
+    let query = Query {
+        since_ms: pairs.read("since_ms", "milliseconds since 1970")?,
+        limit: pairs.read("limit", "a whole number")?,
+        cursor: pairs.take("cursor")?,
+    };
+    pairs.finish()?;
+    Ok(axum::Json(api.app.list_decisions(&asker.project, query).await?))
 }
 
 async fn show(
@@ -157,6 +196,7 @@ impl From<Error> for Refusal {
         let detail = error.to_string();
         match error {
             Error::Unconfigured(_) => Self::new(Kind::NoRouter, detail),
+            Error::Prompt(_) => Self::new(Kind::PromptDenied, detail),
             Error::Failed(Failure::Invalid(_)) => Self::new(Kind::Body, detail),
             Error::Failed(Failure::Refused(refusal)) if refusal.status == 403 => {
                 Self::new(Kind::NoModelAllowed, detail)

@@ -8,10 +8,12 @@ pub mod bus;
 pub mod cancel_run;
 pub mod follow_run;
 pub mod list_attempts;
+pub mod list_decisions;
 pub mod list_pools;
 pub mod list_runs;
 pub mod list_steps;
 pub mod objects;
+pub mod prompts;
 pub mod read_log;
 pub mod rerun;
 pub mod send_command;
@@ -87,6 +89,14 @@ pub enum Error {
         key: String,
         /// The run of the other request.
         run: maestro_schemas::id::RunId,
+    },
+    /// A text is no prompt.
+    #[error("prompts/{name}.md: {message}")]
+    UnfitPrompt {
+        /// The prompt's name.
+        name: String,
+        /// The line, what was found and what was expected.
+        message: String,
     },
     /// A plan cannot be run.
     #[error("{0}")]

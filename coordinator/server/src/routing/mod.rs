@@ -5,7 +5,8 @@
 //! |---|---|
 //! | here | [`Routing`]: decides, and learns what became of calls |
 //! | [`source`] | the configuration's file, read again while it runs |
-//! | [`judge`] | asks the policies about each deployment |
+//! | [`judge`], `question` | asks the policies about each deployment, and what they are told |
+//! | [`registry`] | which version of a prompt a text is, and its labels |
 //! | [`recorder`] | writes decisions down, in batches, off the path of the answer |
 //!
 //! The API and the bus ask it ([`crate::api`], [`crate::rpc`]). The decision itself is
@@ -14,7 +15,9 @@
 //! answer, nothing is permitted.
 
 pub mod judge;
+mod question;
 pub mod recorder;
+pub mod registry;
 pub mod source;
 
 use std::path::PathBuf;
@@ -32,12 +35,13 @@ use maestro_schemas::api::route::OUTCOMES_MAX;
 use maestro_schemas::call::CallOutcome;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
-use maestro_schemas::route::{Cause, Choice, RouteDecision, RouteRequest};
+use maestro_schemas::route::{Cause, Choice, Purpose, Registered, RouteDecision, RouteRequest};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use self::judge::Judge;
+use self::judge::{Case, Judge, PromptDenied};
 use self::recorder::{Decided, Recorder};
+use self::registry::Registry;
 use self::source::Source;
 
 /// How often files are looked at.
@@ -63,6 +67,9 @@ pub enum Error {
     /// There is no configuration, or none that was ever good.
     #[error("the router has no configuration: {0}")]
     Unconfigured(String),
+    /// The policies forbid its prompt.
+    #[error(transparent)]
+    Prompt(#[from] PromptDenied),
     /// The request cannot be, or nobody may serve it.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -79,49 +86,93 @@ struct Shared {
     judge: Option<Judge>,
     live: Mutex<Live>,
     recorder: Recorder,
+    registry: Registry,
+}
+
+/// What is to be decided.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// The tenant.
+    pub project: ProjectName,
+    /// What is asked.
+    pub request: RouteRequest,
+    /// What is wanted.
+    pub objectives: Objectives,
+    /// What the call is for, where that is told.
+    pub purpose: Option<Purpose>,
+    /// What [`Routing::registered`] says of the purpose's prompt.
+    pub registered: Option<Registered>,
+    /// The time, in milliseconds since 1970.
+    pub now_ms: u64,
 }
 
 impl Routing {
     /// Reads what it is told for the first time, and again until `stop`.
-    pub fn start(options: Options, recorder: Recorder, stop: CancellationToken) -> Self {
+    pub fn start(
+        options: Options,
+        recorder: Recorder,
+        registry: Registry,
+        stop: CancellationToken,
+    ) -> Self {
         let shared = Arc::new(Shared {
             source: Source::open(options.config),
             judge: options.policies.map(|root| Judge::new(Policies::open(root))),
             live: Mutex::default(),
             recorder,
+            registry,
         });
         let watched = shared.clone();
         tokio::spawn(async move { watched.watch(stop).await });
         Self { shared }
     }
 
-    /// Decides. Takes as long as reading the prompt for tags takes, so a long one is no matter for a
-    /// thread that serves others.
-    pub fn choose(
+    /// What the registry knows of the prompt of a call; nothing where no policy asks for it.
+    ///
+    /// # Errors
+    /// Where the database does not answer: then no call may be made that policies might forbid.
+    pub async fn registered(
         &self,
         project: &ProjectName,
-        request: RouteRequest,
-        objectives: Objectives,
-        now_ms: u64,
-    ) -> Result<RouteDecision, Error> {
-        let held = self.shared.source.held().map_err(Error::Unconfigured)?;
-        let request = without_text(request);
-        let policy = match &self.shared.judge {
-            Some(judge) => judge.policy(project, &held.config, &request),
-            None => maestro_router::decide::Policy::Off,
+        purpose: &Purpose,
+    ) -> Result<Option<Registered>, crate::store::Error> {
+        match (&self.shared.judge, &purpose.prompt) {
+            (Some(_), Some(prompt)) => self.shared.registry.find(project, prompt).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// What was remembered of prompts is asked for anew: one has a new version or label.
+    pub fn forget_prompts(&self) {
+        self.shared.registry.forget();
+    }
+
+    /// Decides. Takes as long as reading the prompt for tags takes, so a long one is no matter for a
+    /// thread that serves others.
+    pub fn choose(&self, asking: Asking) -> Result<RouteDecision, Error> {
+        let held = match self.shared.source.held() {
+            Ok(held) => held,
+            Err(why) => return Err(self.without_router(asking, why)),
         };
+        let Asking { project, request, objectives, purpose, registered, now_ms } = asking;
+        let request = without_text(request);
         let mut facts = Facts {
             now_ms,
-            mode: held.config.mode(project),
+            mode: held.config.mode(&project),
             config_version: held.version,
-            policy,
+            policy: maestro_router::decide::Policy::Off,
+            purpose,
+            registered,
             candidates: self.live().candidates(&held.config, now_ms, request.topic.as_deref()),
         };
+        if let Some(judge) = &self.shared.judge {
+            let case = Case { project: &project, config: &held.config, request: &request };
+            judge.judge(case, &mut facts)?;
+        }
         let choice = self.settle(&held.config, &mut facts, &request, &objectives)?;
         let decision = RouteDecision { decision_id: DecisionId::generate(), choice };
         self.shared.recorder.keep(Decided {
             id: decision.decision_id,
-            project: project.clone(),
+            project,
             config: held.text.clone(),
             config_digest: held.config.digest,
             facts,
@@ -130,6 +181,20 @@ impl Routing {
             choice: decision.choice.clone(),
         });
         Ok(decision)
+    }
+
+    /// Why there is no decision where there is no router: a prompt that the policies forbid goes first.
+    fn without_router(&self, asking: Asking, why: String) -> Error {
+        let (Some(judge), Some(purpose)) = (&self.shared.judge, &asking.purpose) else {
+            return Error::Unconfigured(why);
+        };
+        if purpose.prompt.is_none() {
+            return Error::Unconfigured(why);
+        }
+        let request = without_text(asking.request);
+        let registered = asking.registered.unwrap_or_default();
+        let permitted = judge.permit_prompt(&asking.project, &request, purpose, &registered);
+        permitted.err().unwrap_or(Error::Unconfigured(why))
     }
 
     /// A choice whose probe, if it is one, is this caller's alone.

@@ -10,14 +10,14 @@ use maestro_router::decide::Failure;
 use maestro_router::objective;
 use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
 use maestro_schemas::codec;
-use maestro_schemas::route::RouteRequest;
+use maestro_schemas::route::{Registered, RouteRequest};
 use maestro_streams::connect::{Connection, Error as BusError, Received};
 use maestro_streams::topology::subject;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::Kind;
-use crate::routing::{Error, Routing};
+use crate::routing::{Asking, Error, Routing};
 
 /// The most questions that are being answered at once.
 const AT_ONCE_MAX: usize = 256;
@@ -46,11 +46,11 @@ pub async fn run(
             Some(received) = choosing.next() => {
                 let Ok(place) = line.clone().try_acquire_owned() else { continue };
                 let (routing, voice) = (routing.clone(), connection.clone());
-                tokio::task::spawn_blocking(move || {
-                    let told = answer(&routing, &received);
+                tokio::spawn(async move {
+                    let told = answer(routing, &received).await;
                     drop(place);
                     if let (Some(reply), Some(bytes)) = (received.reply, told) {
-                        tokio::spawn(async move { voice.tell(reply, bytes.into()).await });
+                        voice.tell(reply, bytes.into()).await;
                     }
                 });
             }
@@ -63,23 +63,52 @@ pub async fn run(
 /// Each question about a call goes to one of the processes that share this name.
 const SHARE: &str = "router";
 
-fn answer(routing: &Routing, received: &Received) -> Option<Vec<u8>> {
+async fn answer(routing: Routing, received: &Received) -> Option<Vec<u8>> {
     let question: RouteQuestion = codec::decode(&received.payload).ok()?;
-    let told = match decide(routing, question) {
-        Ok(answer) => answer,
-        Err(refused) => refused,
+    let told = match known(&routing, &question).await {
+        // Tags are looked for in all of the text, and policies may take their time.
+        Ok(registered) => {
+            tokio::task::spawn_blocking(move || decide(&routing, question, registered))
+                .await
+                .ok()?
+        }
+        Err(refused) => Err(refused),
     };
-    codec::encode(&told).ok()
+    codec::encode(&told.unwrap_or_else(|refused| refused)).ok()
 }
 
-fn decide(routing: &Routing, question: RouteQuestion) -> Result<RouteAnswer, RouteAnswer> {
-    let RouteQuestion { project, request } = question;
+/// What the registry knows of the question's prompt.
+async fn known(
+    routing: &Routing,
+    question: &RouteQuestion,
+) -> Result<Option<Registered>, RouteAnswer> {
+    question.purpose.check().map_err(|invalid| refused(400, "MAE-4004", &invalid))?;
+    routing.registered(&question.project, &question.purpose).await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a prompt cannot be looked up");
+        let message = "the registry of prompts does not answer now, so no model is asked";
+        RouteAnswer::Refused {
+            code: Kind::Unavailable.code().to_owned(),
+            status: Kind::Unavailable.status(),
+            message: message.to_owned(),
+        }
+    })
+}
+
+fn decide(
+    routing: &Routing,
+    question: RouteQuestion,
+    registered: Option<Registered>,
+) -> Result<RouteAnswer, RouteAnswer> {
+    let RouteQuestion { project, request, purpose } = question;
     let wanted = request.objectives.clone().unwrap_or_default();
     let objectives = objective::parse(&wanted).map_err(|error| refused(400, "MAE-4003", &error))?;
     let request = RouteRequest { objectives: None, ..request };
-    match routing.choose(&project, request, objectives, now_ms()) {
+    let (purpose, now_ms) = (Some(purpose), now_ms());
+    let asking = Asking { project, request, objectives, purpose, registered, now_ms };
+    match routing.choose(asking) {
         Ok(decision) => Ok(RouteAnswer::Decided { decision: Box::new(decision) }),
         Err(Error::Unconfigured(_)) => Ok(RouteAnswer::Unconfigured),
+        Err(Error::Prompt(denied)) => Err(refused(403, Kind::PromptDenied.code(), &denied)),
         Err(Error::Failed(Failure::Refused(refusal))) => {
             let code = if refusal.status == 403 { Kind::NoModelAllowed } else { Kind::NoModelNow };
             Err(refused(refusal.status, code.code(), &refusal))

@@ -24,6 +24,7 @@ pub mod notice;
 mod number;
 pub mod plan;
 pub mod project_object;
+pub mod prompt;
 mod records;
 pub mod result;
 pub mod route_decision;

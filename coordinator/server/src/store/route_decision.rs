@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use maestro_schemas::api::route::DecisionRecord;
+use maestro_schemas::api::route::{DecisionRecord, KeptDecision};
+use maestro_schemas::digest::Digest;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
 use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
 
+use super::number::unsigned;
 use super::{Error, json};
 use crate::routing::recorder::Decided;
 
@@ -88,6 +90,89 @@ pub async fn find(
     .await
     .map_err(Error::doing("look a decision up"))?;
     found.map(|record| record.read(id)).transpose()
+}
+
+/// Which decisions.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    /// From this time on, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// The last of the page before.
+    pub after: Option<Place>,
+    /// The most decisions.
+    pub count_max: u16,
+}
+
+/// A decision's place in the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When it was made, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Its id.
+    pub id: DecisionId,
+}
+
+#[derive(FromRow)]
+struct Kept {
+    id: Uuid,
+    at_ms: i64,
+    config: Vec<u8>,
+    facts: String,
+    request: String,
+    objectives: String,
+    choice: String,
+}
+
+/// Decisions of a project, the youngest first, each with the digest of its configuration.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    filter: Filter,
+) -> Result<Vec<(Digest, KeptDecision)>, Error> {
+    let bound = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let (at_ms, id) = match filter.after {
+        Some(place) => (bound(place.at_ms), place.id.uuid()),
+        None => (i64::MAX, Uuid::max()),
+    };
+    let rows: Vec<Kept> = sqlx::query_as(
+        "select id, at_ms, config, facts::text as facts, request::text as request,
+                objectives::text as objectives, choice::text as choice
+           from route_decision
+          where project = $1 and at_ms >= $2 and (at_ms, id) < ($3, $4)
+          order by at_ms desc, id desc limit $5",
+    )
+    .bind(project.as_str())
+    .bind(bound(filter.since_ms))
+    .bind(at_ms)
+    .bind(id)
+    .bind(i32::from(filter.count_max))
+    .fetch_all(db)
+    .await
+    .map_err(Error::doing("list what the router decided"))?;
+    rows.into_iter().map(Kept::read).collect()
+}
+
+/// The text of a configuration that decisions were made by.
+pub async fn config(db: impl PgExecutor<'_>, digest: Digest) -> Result<Option<String>, Error> {
+    sqlx::query_scalar("select body from route_config where digest = $1")
+        .bind(digest.as_bytes().as_slice())
+        .fetch_optional(db)
+        .await
+        .map_err(Error::doing("read the router's configuration"))
+}
+
+impl Kept {
+    fn read(self) -> Result<(Digest, KeptDecision), Error> {
+        let kept = KeptDecision {
+            decision_id: DecisionId::from_uuid(self.id),
+            at_ms: unsigned("route_decision.at_ms", self.at_ms)?,
+            facts: json::value("route_decision.facts", &self.facts)?,
+            request: json::value("route_decision.request", &self.request)?,
+            objectives: json::value("route_decision.objectives", &self.objectives)?,
+            choice: self.choice,
+        };
+        Ok((json::digest("route_decision.config", &self.config)?, kept))
+    }
 }
 
 impl Record {

@@ -18,6 +18,10 @@ pub fn path(route: &Route) -> String {
         .replace("{run}", "run_01h455vb4pex5vsknk084sn02q")
         .replace("{digest}", &format!("sha256:{}", "0".repeat(64)))
         .replace("{step}", "0-0-0")
+        .replace("{name}", "team%2Freview")
+        .replace("{version}", "1")
+        .replace("{label}", "approved")
+        .replace("{decision}", "dec_01h455vb4pex5vsknk084sn02q")
         .replace("{code}", "MAE-2001")
 }
 

@@ -196,7 +196,7 @@ async fn other_paths_and_methods_are_problems_too() {
     let problem: Problem = read(answer, StatusCode::NOT_FOUND).await;
     assert_eq!(problem.code, "MAE-2003");
     for route in routes() {
-        let status = stack.request(Method::DELETE, &path(&route)).send().await.unwrap().status();
+        let status = stack.request(Method::PATCH, &path(&route)).send().await.unwrap().status();
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{}", route.path);
     }
 }

@@ -8,7 +8,7 @@ use maestro_router::config::Config;
 use maestro_router::decide::choose;
 use maestro_schemas::api::route::{DecisionRecord, RouteAnswer, RouteQuestion};
 use maestro_schemas::codec;
-use maestro_schemas::route::{RouteDecision, RouteRequest};
+use maestro_schemas::route::{Purpose, RouteDecision, RouteRequest};
 use maestro_server::routing::Options;
 use maestro_streams::topology::permission::Role;
 use maestro_streams::topology::subject;
@@ -153,6 +153,7 @@ async fn only_workers_that_call_models_may_ask_over_the_bus() {
     let question = RouteQuestion {
         project: "demo".parse().unwrap(),
         request: RouteRequest { model: Some("gpt-4o".into()), ..RouteRequest::default() },
+        purpose: Purpose::default(),
     };
     let bytes = codec::encode(&question).unwrap();
     let to = subject::rpc("route", "choose").unwrap();

@@ -9,10 +9,12 @@
 )]
 
 mod api_access;
+mod api_cost_policy;
 mod api_events;
 mod api_hostile;
 mod api_logs;
 mod api_objects;
+mod api_prompts;
 mod api_routing;
 mod api_runs;
 mod api_steps;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::FailureClass;
 use maestro_schemas::report::ModelCall;
 use serde_json::json;
@@ -48,7 +47,7 @@ impl Attempt<'_> {
         &self,
         call: &Call,
         wish: &Wish,
-        (prompt, ordinal): (Option<Digest>, u32),
+        ordinal: u32,
     ) -> Result<Answer, Error> {
         let asked = json!({ "models": wish.models, "body": body(call, wish) });
         let key = memory_key(&self.execution.task, ordinal, &asked);
@@ -59,7 +58,7 @@ impl Attempt<'_> {
         for (place, model) in wish.models.iter().enumerate() {
             let call = Call { model: model.clone(), ..call.clone() };
             let is_last = place + 1 == wish.models.len();
-            let error = match self.of_one_model(&call, wish, (prompt, is_last)).await {
+            let error = match self.of_one_model(&call, wish, is_last).await {
                 Ok((paid, at)) => return Ok(self.remembered(key, at, paid).await),
                 Err(error) => error,
             };
@@ -85,7 +84,7 @@ impl Attempt<'_> {
         &self,
         call: &Call,
         wish: &Wish,
-        (prompt, is_last): (Option<Digest>, bool),
+        is_last: bool,
     ) -> Result<((Answer, ModelCall), usize), Error> {
         let permit = self.permit(call).await?;
         let mut wanted = Wanted {
@@ -108,7 +107,7 @@ impl Attempt<'_> {
                 Err(reasons) => break Err(last.unwrap_or_else(|| nobody(&call.model, &reasons))),
             };
             let at = self.execution.ledger.calls().len();
-            let error = match self.on_host(call, wish, (prompt, &seat, &permit.route)).await {
+            let error = match self.on_host(call, wish, (&seat, &permit.route)).await {
                 Ok(paid) => break Ok((paid, at)),
                 Err(error) => error,
             };
@@ -139,7 +138,7 @@ impl Attempt<'_> {
         &self,
         call: &Call,
         wish: &Wish,
-        (prompt, seat, route): (Option<Digest>, &Seat, &Route),
+        (seat, route): (&Seat, &Route),
     ) -> Result<(Answer, ModelCall), Error> {
         let Some(host) = self.shared.fleet.host(seat) else { return Err(Error::ShuttingDown) };
         let (model, why) = (&call.model, seat.chosen.why);
@@ -151,7 +150,6 @@ impl Attempt<'_> {
                 price,
                 body: &|call| body(call, wish),
                 model: call.model.clone(),
-                prompt,
                 decision: route.decision(),
                 offline: false,
             })

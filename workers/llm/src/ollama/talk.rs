@@ -152,7 +152,8 @@ mod tests {
             ..Sampling::default()
         };
         let messages = vec![json!({ "role": "user", "content": "x" })];
-        let call = Call { model: "m".into(), messages, sampling, max_tokens: Some(9) };
+        let call =
+            Call { model: "m".into(), messages, prompt: None, sampling, max_tokens: Some(9) };
         let keep_alive = Some(KeepAlive::Text("10m".into()));
         let wish = Wish { models: vec!["m".into()], keep_alive, context_tokens: Some(8192) };
         let expected = json!({

@@ -2,5 +2,6 @@
 
 pub mod nats;
 pub mod postgres;
+pub mod question;
 pub mod rows;
 pub mod stack;

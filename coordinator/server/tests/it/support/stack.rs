@@ -11,6 +11,7 @@ use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing::recorder::Recorder;
+use maestro_server::routing::registry::Registry;
 use maestro_server::routing::{self, Routing};
 use maestro_server::rpc;
 use maestro_server::store::token::{self, TokenRow};
@@ -93,7 +94,8 @@ impl Stack {
         let objects = ArtifactStore::local(directory.path()).unwrap();
         let bus = Bus::open(nats.connect(&Role::Api).await).await.unwrap();
         let pool = database.pool();
-        let routing = Routing::start(router, Recorder::start(pool.clone()), stop.clone());
+        let (recorder, registry) = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
+        let routing = Routing::start(router, recorder, registry, stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
         let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
