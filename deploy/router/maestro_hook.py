@@ -118,7 +118,7 @@ def question(call: Any, model: str, state: Optional[dict]) -> dict:
     """What the router is asked. A later try no longer shows its text everywhere: tags that were found
     in it are told again."""
     headers, tags = headers_of(call), tags_of(call)
-    asked: dict = {"model": model, "messages": messages_of(call), "tags": tags}
+    asked: dict = {"model": model, "messages": messages_of(call), "tags": tags, "counted": True}
     if state is not None:
         asked["tried"] = state["tried"]
         tags += [tag for tag in state["tags"] if tag not in tags]

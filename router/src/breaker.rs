@@ -6,8 +6,8 @@
 //! passes as a probe, until enough have succeeded in a row, which closes it, or one fails.
 //!
 //! Each process that decides keeps one state for all who ask it and calls [`Breaker::step`] for every
-//! event, so that there is one probe per interval from all of them together. What must stay true, and
-//! proptest below checks it: after a trip at most one probe per interval, and where probes succeed it closes.
+//! event; where several decide, whoever is given a probe asks the others before it is used. What must stay
+//! true, and proptest below checks it: after a trip at most one probe per interval, and where probes succeed it closes.
 
 use maestro_schemas::call::CallClass;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | reads `deploy/router/litellm.yaml` | [`config`]: makes a configuration of it, or says what is wrong and where |
 //! | hands on the header of objectives | [`objective`]: weights and bounds |
-//! | hands on what became of calls | [`live`]: what is known of each deployment ([`statistics`], [`sketch`], [`forecast`]) |
+//! | hands on what became of calls | [`live`]: what is known of each deployment ([`statistics`], [`sketch`], [`forecast`]), and which calls are under way ([`underway`]) |
 //! | keeps a breaker per provider for the fleet | [`breaker`]: whether a call may be made |
 //! | asks the policies, and gives the answer an id | [`decide`]: the decision, and what was excluded by which rule |
 //! | starts a gateway | [`render`]: LiteLLM's own configuration, made from ours |
@@ -27,3 +27,4 @@ pub mod simulate;
 pub mod sketch;
 pub mod statistics;
 pub mod tags;
+pub mod underway;

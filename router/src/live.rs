@@ -6,18 +6,20 @@
 use std::collections::BTreeMap;
 
 use maestro_schemas::call::CallOutcome;
+use maestro_schemas::id::DecisionId;
 
 use crate::breaker::{Breaker, Event, Permit};
 use crate::config::Config;
 use crate::decide::Candidate;
 use crate::statistics::{Seen, Statistics};
+use crate::underway::Underway;
 
 /// The fleet as it is known.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
     statistics: BTreeMap<String, Statistics>,
     breakers: BTreeMap<String, Breaker>,
-    in_flight: BTreeMap<String, u32>,
+    underway: Underway,
 }
 
 impl Live {
@@ -28,6 +30,9 @@ impl Live {
         else {
             return false;
         };
+        if let Some(decision) = outcome.decision_id {
+            self.underway.end(decision);
+        }
         self.statistics.entry(deployment.id.clone()).or_default().learn(outcome);
         let event = Event::Ended {
             class: outcome.class,
@@ -55,20 +60,19 @@ impl Live {
         Some(breaker.step(Event::Asked, now_ms, &config.breaker))
     }
 
-    /// The breaker of an endpoint, for a shell that shares it with others.
-    pub fn breaker(&self, endpoint: &str) -> Breaker {
-        self.breakers.get(endpoint).copied().unwrap_or_default()
+    /// A call that follows a decision is about to be made.
+    pub fn begin(&mut self, decision: DecisionId, id: &str, now_ms: u64) {
+        self.underway.begin(decision, id, now_ms);
     }
 
-    /// Says how many calls to a deployment are under way.
-    pub fn set_in_flight(&mut self, id: &str, calls: u32) {
-        self.in_flight.insert(id.to_owned(), calls);
+    fn breaker(&self, endpoint: &str) -> Breaker {
+        self.breakers.get(endpoint).copied().unwrap_or_default()
     }
 
     /// Forgets what a new configuration does not name.
     pub fn retain(&mut self, config: &Config) {
         self.statistics.retain(|id, _| config.deployment(id).is_some());
-        self.in_flight.retain(|id, _| config.deployment(id).is_some());
+        self.underway.retain(|id| config.deployment(id).is_some());
         self.breakers.retain(|endpoint, _| {
             config.deployments.iter().any(|deployment| deployment.endpoint == *endpoint)
         });
@@ -76,11 +80,12 @@ impl Live {
 
     /// What a decision is made from: each deployment as it stands.
     pub fn candidates(
-        &self,
+        &mut self,
         config: &Config,
         now_ms: u64,
         topic: Option<&str>,
     ) -> BTreeMap<String, Candidate> {
+        self.underway.expire(now_ms);
         let nothing = Statistics::default();
         let of = |deployment: &crate::config::Deployment| {
             let statistics = self.statistics.get(&deployment.id).unwrap_or(&nothing);
@@ -88,7 +93,7 @@ impl Live {
             let believed = (named, deployment.quality_of(None));
             Candidate {
                 standing: self.breaker(&deployment.endpoint).standing(now_ms),
-                in_flight: self.in_flight.get(&deployment.id).copied().unwrap_or(0),
+                in_flight: self.underway.of(&deployment.id),
                 observed: statistics.observed(now_ms, topic, believed),
             }
         };
@@ -134,6 +139,17 @@ mod tests {
         assert_eq!(standing("c1"), Standing::Closed);
         assert_eq!(live.ask(&config, "b1", 15_000), Some(Permit::Probe));
         assert_eq!(live.ask(&config, "a1", 15_000), Some(Permit::Wait(20_000)));
+    }
+
+    #[test]
+    fn a_call_is_under_way_until_its_outcome_is_told() {
+        let (config, mut live, decision) = (config(), Live::default(), DecisionId::generate());
+        live.begin(decision, "a1", 9_000);
+        let calls = |live: &mut Live| live.candidates(&config, 10_000, None)["a1"].in_flight;
+        assert_eq!(calls(&mut live), 1);
+        let ended = CallOutcome { decision_id: Some(decision), ..outcome("a1", CallClass::Ok) };
+        live.learn(&config, &ended);
+        assert_eq!(calls(&mut live), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod dead;
 mod direct;
 mod governed;
 mod hook;

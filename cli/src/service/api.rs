@@ -10,8 +10,6 @@ use maestro_server::api::role::Role;
 use maestro_server::api::{Api, admit};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
-use maestro_server::routing::recorder::Recorder;
-use maestro_server::routing::registry::Registry;
 use maestro_server::routing::{self, Routing};
 use maestro_server::store::token::{self, TokenRow};
 use maestro_server::store::{self, connect, shard};
@@ -55,8 +53,7 @@ pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Err
     let options = connect::options(database_url)
         .map_err(|source| Error::service("reach the database for the API", source))?;
     let pool = connect::pool(options, CONNECTIONS);
-    let (recorder, registry) = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
-    let routing = Routing::start(router, recorder, registry, stop.clone());
+    let routing = Routing::start(router, pool.clone(), stop.clone());
     let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
     tokio::spawn(async move {
         if let Err(error) = asked.await {

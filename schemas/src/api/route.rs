@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::call::CallOutcome;
 use crate::digest::Digest;
@@ -87,6 +88,17 @@ pub struct RouteQuestion {
     /// What the call is for.
     #[serde(default)]
     pub purpose: Purpose,
+}
+
+/// What routers tell each other: a call that follows a decision is about to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallDecided {
+    /// Who decided: it hears its own words too.
+    pub router: Uuid,
+    /// The decision.
+    pub decision_id: DecisionId,
+    /// Where it goes.
+    pub deployment: String,
 }
 
 /// The router's answer over the bus.

@@ -77,6 +77,10 @@ pub struct RouteRequest {
     /// Deployments that have been tried for this call and are not to be told again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<String>,
+    /// Whether the caller makes the call that is decided, and tells its outcome by the decision's id: then
+    /// the call counts as under way until that is told, or for 10 minutes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
     /// What belongs together for the caller, as a conversation; it is recorded and decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,

@@ -221,6 +221,7 @@ fn request(
         downgrade: sampling.downgrade,
         objectives: sampling.objectives.clone(),
         tried: tried.to_vec(),
+        counted: true,
         session: Some(execution.task.run.to_string()),
         ..RouteRequest::default()
     }
@@ -249,10 +250,18 @@ fn class(error: &Error) -> Option<CallClass> {
         Error::Silent { .. } => Some(CallClass::Timeout),
         Error::Unreadable { .. } => Some(CallClass::Server),
         Error::Refused { status: 429, .. } => Some(CallClass::Throttled),
+        Error::Refused { status: 500..=599, words, .. } if is_no_connection(words) => {
+            Some(CallClass::Connection)
+        }
         Error::Refused { status: 500..=599, .. } => Some(CallClass::Server),
         Error::Refused { .. } => Some(CallClass::Refused),
         _ => None,
     }
+}
+
+/// Whether a gateway says that it reached nobody: LiteLLM has no status of its own for that.
+fn is_no_connection(words: &str) -> bool {
+    ["Connection error", "APIConnectionError"].iter().any(|known| words.contains(known))
 }
 
 fn millis(duration: Duration) -> u64 {

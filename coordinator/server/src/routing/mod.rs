@@ -31,23 +31,35 @@ use maestro_router::decide::{Facts, Failure, choose};
 use maestro_router::live::Live;
 use maestro_router::objective::Objectives;
 use maestro_router::tags::{self, Settings};
-use maestro_schemas::api::route::OUTCOMES_MAX;
-use maestro_schemas::call::CallOutcome;
+use maestro_schemas::api::route::{CallDecided, OUTCOMES_MAX};
+use maestro_schemas::call::{CallOutcome, NAME_BYTES_MAX};
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
-use maestro_schemas::route::{Cause, Choice, Purpose, Registered, RouteDecision, RouteRequest};
+use maestro_schemas::route::{
+    Cause, Choice, Mode, Purpose, Registered, RouteDecision, RouteRequest,
+};
 use serde_json::Value;
+use sqlx::PgPool;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use self::judge::{Case, Judge, PromptDenied};
 use self::recorder::{Decided, Recorder};
 use self::registry::Registry;
 use self::source::Source;
+use crate::store::probe;
 
 /// How often files are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How often a decision is made anew because somebody else took the probe that it counted on.
 const PROBES_LOST_MAX: usize = 8;
+
+/// How long it may take to find out whether another router tries an endpoint out.
+const PROBE_WAIT: Duration = Duration::from_millis(500);
+
+/// How many calls may wait to be told to the other routers; the oldest are not told.
+const BEGUN_MAX: usize = 4_096;
 
 /// What happened longer ago is not learnt from.
 const OUTCOME_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
@@ -87,6 +99,10 @@ struct Shared {
     live: Mutex<Live>,
     recorder: Recorder,
     registry: Registry,
+    pool: PgPool,
+    /// This router among all.
+    id: Uuid,
+    begun: broadcast::Sender<CallDecided>,
 }
 
 /// What is to be decided.
@@ -108,18 +124,16 @@ pub struct Asking {
 
 impl Routing {
     /// Reads what it is told for the first time, and again until `stop`.
-    pub fn start(
-        options: Options,
-        recorder: Recorder,
-        registry: Registry,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn start(options: Options, pool: PgPool, stop: CancellationToken) -> Self {
         let shared = Arc::new(Shared {
             source: Source::open(options.config),
             judge: options.policies.map(|root| Judge::new(Policies::open(root))),
             live: Mutex::default(),
-            recorder,
-            registry,
+            recorder: Recorder::start(pool.clone()),
+            registry: Registry::new(pool.clone()),
+            pool,
+            id: Uuid::now_v7(),
+            begun: broadcast::Sender::new(BEGUN_MAX),
         });
         let watched = shared.clone();
         tokio::spawn(async move { watched.watch(stop).await });
@@ -146,8 +160,8 @@ impl Routing {
         self.shared.registry.forget();
     }
 
-    /// Decides. Takes as long as reading the prompt for tags takes, so a long one is no matter for a
-    /// thread that serves others.
+    /// Decides. Takes as long as reading the prompt for tags takes, and asks the database where a probe is
+    /// due, so it is no matter for a thread that serves others: call it where one may block.
     pub fn choose(&self, asking: Asking) -> Result<RouteDecision, Error> {
         let held = match self.shared.source.held() {
             Ok(held) => held,
@@ -170,6 +184,9 @@ impl Routing {
         }
         let choice = self.settle(&held.config, &mut facts, &request, &objectives)?;
         let decision = RouteDecision { decision_id: DecisionId::generate(), choice };
+        if request.counted {
+            self.begin(&decision, now_ms);
+        }
         self.shared.recorder.keep(Decided {
             id: decision.decision_id,
             project,
@@ -181,6 +198,30 @@ impl Routing {
             choice: decision.choice.clone(),
         });
         Ok(decision)
+    }
+
+    /// Counts the call that will follow a decision, here and with the other routers.
+    fn begin(&self, decision: &RouteDecision, now_ms: u64) {
+        let choice = &decision.choice;
+        let fixed = choice.instead_of.as_ref().map(|other| &other.deployment);
+        let used = fixed.filter(|_| choice.mode != Mode::Act).unwrap_or(&choice.deployment);
+        self.live().begin(decision.decision_id, used, now_ms);
+        let (router, decision_id, deployment) =
+            (self.shared.id, decision.decision_id, used.clone());
+        // Nobody listens where there is no bus.
+        let _ = self.shared.begun.send(CallDecided { router, decision_id, deployment });
+    }
+
+    /// What this router decided, to be told to the others.
+    pub(crate) fn begun(&self) -> broadcast::Receiver<CallDecided> {
+        self.shared.begun.subscribe()
+    }
+
+    /// Counts a call that another router decided on.
+    pub(crate) fn begun_elsewhere(&self, told: &CallDecided, now_ms: u64) {
+        if told.router != self.shared.id && told.deployment.len() <= NAME_BYTES_MAX {
+            self.live().begin(told.decision_id, &told.deployment, now_ms);
+        }
     }
 
     /// Why there is no decision where there is no router: a prompt that the policies forbid goes first.
@@ -210,15 +251,36 @@ impl Routing {
             if choice.rationale.cause != Cause::Probe {
                 return Ok(choice);
             }
-            match self.live().ask(config, &choice.deployment, facts.now_ms) {
-                Some(Permit::Wait(until)) => {
-                    let lost = facts.candidates.entry(choice.deployment).or_default();
-                    lost.standing = Standing::Open(until);
+            let permit = self.live().ask(config, &choice.deployment, facts.now_ms);
+            let until = match permit {
+                Some(Permit::Wait(until)) => until,
+                Some(Permit::Probe) if !self.is_alone(config, &choice.deployment) => {
+                    facts.now_ms.saturating_add(config.breaker.probe_interval_ms)
                 }
                 _ => return Ok(choice),
-            }
+            };
+            let lost = facts.candidates.entry(choice.deployment).or_default();
+            lost.standing = Standing::Open(until);
         }
         Ok(choose(config, facts, request, objectives)?)
+    }
+
+    /// Whether no other router tries the deployment's endpoint out in this interval. Where that cannot be
+    /// known it is not tried out.
+    fn is_alone(&self, config: &Config, deployment: &str) -> bool {
+        let Some(deployment) = config.deployment(deployment) else { return false };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        let interval = Duration::from_millis(config.breaker.probe_interval_ms);
+        let taking = probe::take(&self.shared.pool, &deployment.endpoint, interval);
+        let taken = runtime.block_on(async { tokio::time::timeout(PROBE_WAIT, taking).await });
+        match taken {
+            Ok(Ok(is_alone)) => is_alone,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no probe is taken");
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     /// Learns what became of calls; answers of how many it could. The reporter's clock is not believed

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use maestro_router::decide::Failure;
 use maestro_router::objective;
-use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
+use maestro_schemas::api::route::{CallDecided, Outcomes, RouteAnswer, RouteQuestion};
 use maestro_schemas::codec;
 use maestro_schemas::route::{Registered, RouteRequest};
 use maestro_streams::connect::{Connection, Error as BusError, Received};
@@ -31,14 +31,17 @@ pub async fn run(
     routing: Routing,
     stop: CancellationToken,
 ) -> Result<(), BusError> {
-    let (Some(choose), Some(learn)) =
-        (subject::rpc("route", "choose"), subject::rpc("route", "learn"))
+    let method = |name| subject::rpc("route", name);
+    let (Some(choose), Some(learn), Some(decided)) =
+        (method("choose"), method("learn"), method("decided"))
     else {
         return Ok(());
     };
     let mut choosing = connection.subscribe_shared(&choose, SHARE).await?;
     // What became of calls is for all of them: each has a picture of its own.
     let mut learning = connection.subscribe(&learn).await?;
+    let mut elsewhere = connection.subscribe(&decided).await?;
+    let mut here = routing.begun();
     let line = Arc::new(Semaphore::new(AT_ONCE_MAX));
     loop {
         tokio::select! {
@@ -55,6 +58,12 @@ pub async fn run(
                 });
             }
             Some(received) = learning.next() => learnt(&routing, &received),
+            Some(received) = elsewhere.next() => heard(&routing, &received),
+            Ok(told) = here.recv() => {
+                if let Ok(bytes) = codec::encode(&told) {
+                    connection.tell(decided.clone(), bytes.into()).await;
+                }
+            }
             else => return Ok(()),
         }
     }
@@ -124,6 +133,13 @@ fn now_ms() -> u64 {
 
 fn refused(status: u16, code: &str, error: &dyn std::error::Error) -> RouteAnswer {
     RouteAnswer::Refused { code: code.to_owned(), status, message: error.to_string() }
+}
+
+/// A router has decided.
+fn heard(routing: &Routing, received: &Received) {
+    if let Ok(told) = codec::decode::<CallDecided>(&received.payload) {
+        routing.begun_elsewhere(&told, now_ms());
+    }
 }
 
 fn learnt(routing: &Routing, received: &Received) {

@@ -23,6 +23,7 @@ pub mod named;
 pub mod notice;
 mod number;
 pub mod plan;
+pub mod probe;
 pub mod project_object;
 pub mod prompt;
 mod records;

@@ -10,8 +10,6 @@ use maestro_server::api::{Api, admit, serve};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
 use maestro_server::coordinator::{self, CoordinatorConfig};
-use maestro_server::routing::recorder::Recorder;
-use maestro_server::routing::registry::Registry;
 use maestro_server::routing::{self, Routing};
 use maestro_server::rpc;
 use maestro_server::store::token::{self, TokenRow};
@@ -94,8 +92,7 @@ impl Stack {
         let objects = ArtifactStore::local(directory.path()).unwrap();
         let bus = Bus::open(nats.connect(&Role::Api).await).await.unwrap();
         let pool = database.pool();
-        let (recorder, registry) = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
-        let routing = Routing::start(router, recorder, registry, stop.clone());
+        let routing = Routing::start(router, pool.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
         let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
