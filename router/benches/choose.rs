@@ -44,7 +44,7 @@ fn learnt(config: &Config) -> Option<Live> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = config().ok_or("the configuration is not read")?;
-    let live = learnt(&config).ok_or("the outcomes are not read")?;
+    let mut live = learnt(&config).ok_or("the outcomes are not read")?;
     let request = RouteRequest {
         prompt_chars: Some(4_000),
         tags: vec!["pii".to_owned()],

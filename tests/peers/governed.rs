@@ -9,7 +9,6 @@ use maestro_schemas::id::RunId;
 use maestro_schemas::plan::{Plan, RetryPolicy, Workspace};
 use maestro_server::api::serve;
 use maestro_server::routing;
-use maestro_streams::topology::Role;
 use maestro_tests::harness::{Cluster, plan_of};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod brownout;
 mod dead;
 mod direct;
 mod governed;

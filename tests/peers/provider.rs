@@ -16,6 +16,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// What it costs, in millionths of a dollar per token.
 pub const INPUT_PRICE: u64 = 2;
@@ -35,6 +36,10 @@ pub enum Turn {
     Call(&'static str, Value),
     /// With this status, and a pause that it asks for.
     Refuse(u16),
+    /// With this status, and a pause of a second that it asks for.
+    Pause(u16),
+    /// With this text, after so long.
+    Later(String, Duration),
     /// With this text, a word after each pause, and each piece says how many tokens that took so far, as
     /// vLLM does where it is asked to. They are counted in the bill as they are said.
     Talk(String, Duration),
@@ -44,9 +49,13 @@ pub enum Turn {
     Hang(String),
 }
 
+/// How a model answers its calls, which are counted from 0.
+type Way = Box<dyn FnMut(usize) -> Turn + Send>;
+
 #[derive(Default)]
 struct Book {
     scripts: BTreeMap<String, Vec<Turn>>,
+    ways: BTreeMap<String, Way>,
     seen: Vec<Value>,
     /// Tokens that are to be paid for, by model.
     bills: BTreeMap<String, u64>,
@@ -59,6 +68,7 @@ pub struct Provider {
     book: Arc<Mutex<Book>>,
     address: String,
     serving: JoinHandle<()>,
+    stop: CancellationToken,
 }
 
 type Shared = Arc<Mutex<Book>>;
@@ -74,10 +84,18 @@ impl Provider {
             .with_state(book.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move {
-            axum::serve(listener, routes).await.expect("a server");
+            let serving = axum::serve(listener, routes).with_graceful_shutdown(stopped);
+            serving.await.expect("a server");
         });
-        Self { book, address: format!("http://{address}/v1"), serving }
+        Self { book, address: format!("http://{address}/v1"), serving, stop }
+    }
+
+    /// Refuses connections from now on.
+    pub fn refuse(&self) {
+        self.stop.cancel();
     }
 
     /// Where it is, as `api_base`.
@@ -89,6 +107,11 @@ impl Provider {
     pub fn script(&self, model: &str, turns: impl IntoIterator<Item = Turn>) {
         let turns = turns.into_iter().collect();
         lock(&self.book).scripts.insert(model.to_owned(), turns);
+    }
+
+    /// Says how a model answers, by the number of the call; it goes before a script.
+    pub fn behave(&self, model: &str, way: impl FnMut(usize) -> Turn + Send + 'static) {
+        lock(&self.book).ways.insert(model.to_owned(), Box::new(way));
     }
 
     /// The entry for it in LiteLLM's list of models, under its own name and for its prices.
@@ -143,16 +166,24 @@ async fn chat(State(book): State<Shared>, headers: HeaderMap, Json(body): Json<V
         let mut book = lock(&book);
         book.callers.push((model.clone(), caller.unwrap_or_default().to_owned()));
         book.seen.push(body.clone());
-        match book.scripts.get_mut(&model) {
+        let number = book.callers.iter().filter(|(called, _)| *called == model).count() - 1;
+        let by_way = book.ways.get_mut(&model).map(|way| way(number));
+        by_way.or_else(|| match book.scripts.get_mut(&model) {
             Some(turns) if turns.len() > 1 => Some(turns.remove(0)),
             Some(turns) => turns.first().cloned(),
             None => None,
-        }
+        })
     };
     let is_streamed = body["stream"] == true;
     match turn {
-        None => refused(404),
-        Some(Turn::Refuse(status)) => refused(status),
+        None => refused(404, 7),
+        Some(Turn::Refuse(status)) => refused(status, 7),
+        Some(Turn::Pause(status)) => refused(status, 1),
+        Some(Turn::Later(text, pause)) => {
+            tokio::time::sleep(pause).await;
+            let tokens = words(&text).len() as u64;
+            if is_streamed { said(&model, &text, tokens) } else { whole(&model, &text, tokens) }
+        }
         Some(Turn::Say(text)) => {
             let tokens = words(&text).len() as u64;
             if is_streamed { said(&model, &text, tokens) } else { whole(&model, &text, tokens) }
@@ -181,13 +212,13 @@ async fn embed(State(book): State<Shared>, Json(body): Json<Value>) -> Response 
 /// What it has no answer for is seen all the same.
 async fn missing(State(book): State<Shared>, Json(body): Json<Value>) -> Response {
     lock(&book).seen.push(body);
-    refused(404)
+    refused(404, 7)
 }
 
-fn refused(status: u16) -> Response {
+fn refused(status: u16, seconds: u32) -> Response {
     let body = json!({ "error": { "message": format!("the script says {status}"), "type": "x", "code": status.to_string() } });
     let status = StatusCode::from_u16(status).expect("a status");
-    (status, [(header::RETRY_AFTER, "7")], Json(body)).into_response()
+    (status, [(header::RETRY_AFTER, seconds.to_string())], Json(body)).into_response()
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The gate of every route: whose token it is, and whether its roles reach.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::HeaderMap;
@@ -104,9 +104,16 @@ async fn let_in(
 async fn caller(api: &Api, secret: Option<String>) -> Result<Caller, Refusal> {
     let refuse =
         || Refusal::new(Kind::NoToken, "the request bears no token that this server knows");
-    let found = token::by_hash(&api.app.pool, hash(&secret.ok_or_else(refuse)?)).await?;
-    let found = found.ok_or_else(refuse)?;
-    Ok(Caller { name: found.name.into(), grants: Arc::new(Grants::of(&found.roles)) })
+    let hash = hash(&secret.ok_or_else(refuse)?);
+    if let Some(caller) = api.tokens.find(hash) {
+        return Ok(caller);
+    }
+    // Taken before it is asked, so that what is remembered is never younger than it looks.
+    let at = Instant::now();
+    let found = token::by_hash(&api.app.pool, hash).await?.ok_or_else(refuse)?;
+    let caller = Caller { name: found.name.into(), grants: Arc::new(Grants::of(&found.roles)) };
+    api.tokens.keep(hash, at, caller.clone());
+    Ok(caller)
 }
 
 /// What stands behind `Bearer`, if it can be a secret at all.

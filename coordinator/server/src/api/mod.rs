@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`route`] | a route: method, path, who may, what goes in and comes out, its limits |
 //! | one file per resource | its routes and handlers |
-//! | [`admit`] | who is let in; every route passes it |
+//! | [`admit`], [`tokens`] | who is let in; every route passes it. Tokens are remembered for a moment |
 //! | [`problem`] | what went wrong, as RFC 9457 has it |
 //! | [`openapi`] | the same routes as an OpenAPI document |
 //! | [`serve`] | connections |
@@ -32,6 +32,7 @@ mod routing;
 mod runs;
 pub mod serve;
 mod steps;
+pub mod tokens;
 mod whoami;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use problem::{Kind, Refusal};
 use route::Route;
+use tokens::Tokens;
 
 /// The most streams, of events and of logs, that are open at once.
 pub const STREAMS_MAX: usize = 2_000;
@@ -57,12 +59,14 @@ pub struct Api {
     pub(crate) app: App,
     pub(crate) metrics: Metrics,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 impl Api {
     /// An API over `app` that counts into `metrics`.
     pub fn new(app: App, metrics: Metrics) -> Self {
-        Self { app, metrics, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { app, metrics, streams, tokens: Arc::default() }
     }
 }
 
