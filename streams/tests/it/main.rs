@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod handover;
+mod latest;
 mod making;
 mod measuring;
 mod permitted;
