@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+mod border;
+mod carriers;
 mod direct;
 mod governed;
 mod hook;
@@ -16,4 +18,6 @@ mod plain;
 mod provider;
 mod routed;
 mod scene;
+mod sealed;
 mod stage;
+mod watch;
