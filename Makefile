@@ -13,14 +13,15 @@ test: tools
 	@$(CLOCK) "running the tests" $(LOGS)/test.log cargo test --workspace --locked --no-fail-fast
 
 test-peers: tools
-	@$(CLOCK) "running the tests against peers" $(LOGS)/test-peers.log cargo test --workspace --locked --test peers
+	@$(CLOCK) "running the tests against peers" $(LOGS)/test-peers.log cargo test --workspace --locked --test peers -- --skip brownout
+	@$(CLOCK) "running a brownout of four providers" $(LOGS)/test-brownout.log cargo test --workspace --locked --test peers brownout -- --nocapture
 
 bench: tools build
 	@$(MAESTRO) bench
 
 check:
 	@$(CLOCK) "checking the format" $(LOGS)/fmt.log cargo fmt --all --check
-	@$(CLOCK) "checking the lints" $(LOGS)/clippy.log cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(CLOCK) "checking the lints" $(LOGS)/clippy.log cargo clippy --workspace --all-targets --test peers --locked -- -D warnings
 	@$(CLOCK) "checking the house" $(LOGS)/tidy.log cargo xtask tidy
 	@$(CLOCK) "checking the schemas" $(LOGS)/schemas.log cargo xtask schemas --check
 

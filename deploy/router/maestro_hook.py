@@ -53,7 +53,10 @@ BUCKETS = ("litellm_metadata", "metadata")
 FOR_NOW = ("maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound.")
 # The router's own answers to a request. Another answer is no decision: then it counts as away.
 ANSWERS = {"MAE-2006", "MAE-2007", "MAE-2008", "MAE-4002", "MAE-4004", "MAE-4011"}
-TEXTS = ("messages", "system", "instructions", "input", "prompt", "query", "tools", "functions")
+TEXTS = (
+    "messages", "system", "instructions", "input", "prompt", "suffix", "prediction", "query", "tools", "functions",
+    "tool_choice", "response_format", "text", "stop",
+)
 OUTPUTS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 TOOLS = "mcp"  # in the name of each kind of call that asks a tool and no model
 

@@ -152,6 +152,11 @@ fn each_rule_excludes_and_says_why() {
     assert_eq!(rule_of(&choice, "own-1").unwrap(), rule::CONTEXT);
     let tagged = RouteRequest { tags: vec!["PII".to_owned()], ..request("chat") };
     assert_eq!(rule_of(&chosen(&facts, &tagged, "cost"), "weak-1").unwrap(), rule::CONTENT_TAGS);
+    // What nobody has looked at may be any of the tags: it goes where all of them may.
+    let unseen = RouteRequest { tags: vec!["unscanned".to_owned()], ..request("chat") };
+    let choice = chosen(&facts, &unseen, "quality");
+    assert_eq!(choice.deployment, "own-1");
+    assert_eq!(rule_of(&choice, "strong-1").unwrap(), rule::CONTENT_TAGS);
     let home = RouteRequest { jurisdictions: vec!["EU".to_owned()], ..request("chat") };
     let choice = chosen(&facts, &home, "cost");
     assert_eq!(rule_of(&choice, "strong-1").unwrap(), rule::JURISDICTION);

@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use maestro_cli::service::api::{self, Parts};
 use maestro_llm::{Gateway, LlmPool, POOL};
-use maestro_schemas::artifact::{Tree, TreeEntry, TreeEntryKind};
 use maestro_schemas::id::RunId;
 use maestro_schemas::plan::{Plan, RetryPolicy, Workspace};
-use maestro_server::api::serve;
 use maestro_server::routing;
 use maestro_tests::harness::{Cluster, plan_of};
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgPool;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::hook::{TOKEN, serve_api};
 use crate::plain::client;
+use crate::scene::tree;
 use crate::stage::shared;
 
 /// The servers and the worker; all end when it is dropped.
@@ -65,17 +62,7 @@ impl Scene {
 
     /// Files that steps see.
     pub(crate) async fn files(&self, files: &[(&str, &str)]) -> Workspace {
-        let mut entries = Vec::new();
-        for (path, text) in files {
-            let stored =
-                self.cluster.store.put(text.as_bytes().to_vec()).await.expect("it is stored");
-            let (digest, size) = (stored.digest, stored.size);
-            let kind = TreeEntryKind::File { digest, size, executable: false };
-            entries.push(TreeEntry { path: (*path).to_owned(), kind });
-        }
-        let tree = serde_json::to_vec(&json!(Tree { entries })).expect("JSON");
-        let digest = self.cluster.store.put(tree).await.expect("it is stored").digest;
-        Workspace::Tree { digest }
+        tree(&self.cluster.store, files).await
     }
 
     /// Runs one step to its end; answers its state, and its outputs or else its failure.

@@ -3,7 +3,9 @@
 
 #![cfg(test)]
 
+mod border;
 mod brownout;
+mod carriers;
 mod dead;
 mod direct;
 mod governed;
@@ -18,4 +20,6 @@ mod plain;
 mod provider;
 mod routed;
 mod scene;
+mod sealed;
 mod stage;
+mod watch;

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use maestro_cli::service::api::{self, Parts};
+use maestro_evidence::store::ArtifactStore;
 use maestro_llm::{LlmPool, POOL, Places};
-use maestro_schemas::artifact::{Artifact, LOG_ROLE};
+use maestro_schemas::artifact::{Artifact, LOG_ROLE, Tree, TreeEntry, TreeEntryKind};
 use maestro_schemas::id::RunId;
-use maestro_schemas::plan::{Plan, RetryPolicy};
+use maestro_schemas::plan::{Plan, RetryPolicy, Workspace};
 use maestro_server::routing;
 use maestro_streams::topology::Role;
 use maestro_tests::harness::{Cluster, Running, plan_of, until};
@@ -49,7 +50,22 @@ impl Scene {
     /// Starts them with this configuration of the router, where there is one, and a worker that calls models
     /// at these places.
     pub(crate) async fn open(config: Option<&str>, places: impl Into<Places>) -> Self {
+        Self::under(config, None, places).await
+    }
+
+    /// The same under a policy.
+    pub(crate) async fn under(
+        config: Option<&str>,
+        policy: Option<&str>,
+        places: impl Into<Places>,
+    ) -> Self {
         let cluster = Cluster::start(&[POOL]).await;
+        let policies = policy.map(|text| {
+            let root = cluster.dir().join("policies");
+            std::fs::create_dir_all(root.join("global")).expect("a directory");
+            std::fs::write(root.join("global/policy.rego"), text).expect("a file");
+            root
+        });
         let config = config.map(|text| {
             let file = cluster.dir().join("litellm.yaml");
             std::fs::write(&file, text).expect("a file");
@@ -67,7 +83,7 @@ impl Scene {
             database_url: &cluster.postgres.url(),
             objects: cluster.store.clone(),
             metrics: maestro_telemetry::metrics::Metrics::new(),
-            router: routing::Options { config, policies: None },
+            router: routing::Options { config, policies },
         };
         api::open(parts, &stop).await.expect("the API opens");
         let pool = LlmPool::new(places).expect("a pool");
@@ -85,6 +101,22 @@ impl Scene {
     pub(crate) async fn ask_within(&self, action: &str, with: Value, budget: Option<u64>) -> Run {
         let mut plan = plan(action, with);
         plan.nodes[0].budget_microusd = budget;
+        self.run(plan).await
+    }
+
+    /// The same with files that the step sees.
+    pub(crate) async fn ask_with_files(
+        &self,
+        action: &str,
+        with: Value,
+        files: &[(&str, &str)],
+    ) -> Run {
+        let mut plan = plan(action, with);
+        plan.nodes[0].workspace = tree(&self.cluster.store, files).await;
+        self.run(plan).await
+    }
+
+    async fn run(&self, plan: Plan) -> Run {
         let run = self.cluster.submit(plan, 1).await;
         let state = self.cluster.ended(&self.rows, run).await;
         let (outputs, artifacts): (Option<String>, Option<String>) = sqlx::query_as(
@@ -133,6 +165,19 @@ impl Run {
         assert_eq!(self.state, "succeeded", "{}", self.outputs);
         self.outputs["text"].as_str().unwrap_or_default()
     }
+}
+
+/// Files that a step sees.
+pub(crate) async fn tree(store: &ArtifactStore, files: &[(&str, &str)]) -> Workspace {
+    let mut entries = Vec::new();
+    for (path, text) in files {
+        let stored = store.put(text.as_bytes().to_vec()).await.expect("it is stored");
+        let (digest, size) = (stored.digest, stored.size);
+        let kind = TreeEntryKind::File { digest, size, executable: false };
+        entries.push(TreeEntry { path: (*path).to_owned(), kind });
+    }
+    let tree = serde_json::to_vec(&serde_json::json!(Tree { entries })).expect("JSON");
+    Workspace::Tree { digest: store.put(tree).await.expect("it is stored").digest }
 }
 
 fn plan(action: &str, with: Value) -> Plan {

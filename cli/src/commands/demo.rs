@@ -12,8 +12,10 @@ use crate::service::stop;
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Fetches a project with pip, builds it with processes of its own and ends them all. Needs python3
-with pip, and the network for the first time. Fails where anything that it tells does not happen.
+Fetches a project with pip, has a model review a file of it, builds it with processes of its own and
+ends them all. Needs python3 with pip, and the network for the first time; for the review LiteLLM,
+and a provider's key in the environment, as OPENAI_API_KEY, or else LiteLLM's offline mock answers.
+Fails where anything that it tells does not happen.
 
 Examples:
   maestro demo

@@ -8,6 +8,8 @@ use super::accident::Report;
 /// All of it, in the order of the acts.
 #[derive(Debug, Default, Serialize)]
 pub struct Facts {
+    /// What the model said of the file that is changed later; absent where nobody reviewed.
+    pub review: Option<Review>,
     /// The build.
     pub build: Option<Build>,
     /// What was killed in its middle, and how it went on.
@@ -18,6 +20,17 @@ pub struct Facts {
     pub failed: Option<(RunId, String)>,
     /// Processes that were left at the end.
     pub left_running: usize,
+}
+
+/// A review.
+#[derive(Debug, Serialize)]
+pub struct Review {
+    /// The model that was to review.
+    pub model: String,
+    /// Whether the gateway answered by itself, since no provider's key was there.
+    pub offline: bool,
+    /// The last lines of what it said, or of why it could not.
+    pub said: Vec<String>,
 }
 
 /// The build's end.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::broken::Broken;
 use super::place::Place;
 use super::process::{Launch, Process};
+use super::reviewer::Reviewer;
 use crate::client::Client;
 use crate::client::address::Address;
 use crate::compile;
@@ -40,6 +41,7 @@ pub struct Fleet {
     stack: Stack,
     coordinator: Option<Process>,
     workers: Vec<Process>,
+    reviewer: Option<(Reviewer, Process)>,
 }
 
 impl Fleet {
@@ -55,15 +57,28 @@ impl Fleet {
         let client =
             Client::new(Address::parse(&format!("http://{address}"))?, project, Some(&token))?;
         let coordinator = Process::start(coordinator(&stack, place, &address)?)?;
-        let mut fleet = Self { client, stack, coordinator: Some(coordinator), workers: Vec::new() };
+        let (coordinator, workers) = (Some(coordinator), Vec::new());
+        let mut fleet = Self { client, stack, coordinator, workers, reviewer: None };
         fleet.until_ready(|_| true).await?;
         // What workers announce before anybody hears it, they say again only after a while.
         api::until_owned(&fleet.stack.postgres.url()).await?;
         let workers =
-            (1..=WORKERS).map(|number| Process::start(worker(&fleet.stack, place, number)?));
+            (1..=WORKERS).map(|number| Process::start(builder(&fleet.stack, place, number)?));
         fleet.workers = workers.collect::<Result<Vec<_>, Error>>()?;
         fleet.until_ready(|catalogue| catalogue.actions.contains_key("shell")).await?;
         Ok(fleet)
+    }
+
+    /// Starts a worker that calls models through the reviewer's proxy, and waits until it can be used.
+    pub async fn add(&mut self, reviewer: Reviewer, place: &Place) -> Result<(), Error> {
+        let launch = caller(&self.stack, place, &reviewer)?;
+        self.reviewer = Some((reviewer, Process::start(launch)?));
+        self.until_ready(|catalogue| catalogue.actions.contains_key("litellm.generate")).await
+    }
+
+    /// Who reviews, where somebody does.
+    pub fn reviewer(&self) -> Option<&Reviewer> {
+        self.reviewer.as_ref().map(|(reviewer, _)| reviewer)
     }
 
     /// What can be run.
@@ -75,7 +90,7 @@ impl Fleet {
         Ok(catalogue)
     }
 
-    /// How many workers are left.
+    /// How many workers that build are left.
     pub fn workers(&self) -> usize {
         self.workers.len()
     }
@@ -111,19 +126,31 @@ impl Fleet {
 
     /// Fails where a part of it has ended by itself.
     pub fn check(&mut self) -> Result<(), Error> {
-        self.coordinator.iter_mut().chain(&mut self.workers).try_for_each(Process::check)
+        let caller = self.reviewer.iter_mut().map(|(_, caller)| caller);
+        self.coordinator
+            .iter_mut()
+            .chain(&mut self.workers)
+            .chain(caller)
+            .try_for_each(Process::check)
     }
 
-    /// Ends everything in good order: workers, coordinator, servers.
+    /// Ends everything in good order: workers, the model gateway, coordinator, servers.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { stack, coordinator, workers, .. } = self;
-        let workers = futures::future::join_all(workers.into_iter().map(Process::stop)).await;
+        let Self { stack, coordinator, workers, reviewer, .. } = self;
+        let (reviewer, caller) = reviewer.unzip();
+        let workers = workers.into_iter().chain(caller).map(Process::stop);
+        let workers = futures::future::join_all(workers).await;
+        let gateway = match reviewer {
+            Some(reviewer) => reviewer.stop().await,
+            None => Ok(()),
+        };
         let coordinator = match coordinator {
             Some(coordinator) => coordinator.stop().await,
             None => Ok(()),
         };
         let stack = stack.stop().await;
         workers.into_iter().collect::<Result<(), Error>>()?;
+        gateway?;
         coordinator?;
         Ok(stack?)
     }
@@ -175,23 +202,34 @@ fn coordinator(stack: &Stack, place: &Place, address: &str) -> Result<Launch, Er
     Ok(Launch { log: log(place, &name)?, name, words: vec!["coordinator".into()], variables })
 }
 
-fn worker(stack: &Stack, place: &Place, number: u32) -> Result<Launch, Error> {
-    let name = format!("worker-{number}");
-    let pool =
-        maestro_build::POOL.parse().map_err(|source| Error::service("serve the pool", source))?;
+fn builder(stack: &Stack, place: &Place, number: u32) -> Result<Launch, Error> {
+    worker(stack, place, format!("worker-{number}"), (maestro_build::POOL, "1"))
+}
+
+/// Not one of those that the story kills: it has a name of its own.
+fn caller(stack: &Stack, place: &Place, reviewer: &Reviewer) -> Result<Launch, Error> {
+    let pool = (maestro_llm::POOL, "2");
+    let mut launch = worker(stack, place, "reviewer".to_owned(), pool)?;
+    let key = reviewer.endpoint.key.clone().unwrap_or_default();
+    launch.variables.extend([
+        (env_vars::LITELLM_URL, reviewer.endpoint.url.clone()),
+        (env_vars::LITELLM_KEY, key),
+    ]);
+    Ok(launch)
+}
+
+fn worker(
+    stack: &Stack,
+    place: &Place,
+    name: String,
+    (pool, slots): (&str, &str),
+) -> Result<Launch, Error> {
+    let role =
+        Role::Worker(pool.parse().map_err(|source| Error::service("serve the pool", source))?);
     let scratch = stack.paths().work().to_string_lossy().into_owned();
-    let words = [
-        "worker",
-        "--pool",
-        maestro_build::POOL,
-        "--slots",
-        "1",
-        "--drain",
-        "5s",
-        "--scratch",
-        &scratch,
-    ];
-    let variables = shared(stack, &name, password(stack, &Role::Worker(pool)));
+    let words =
+        ["worker", "--pool", pool, "--slots", slots, "--drain", "5s", "--scratch", &scratch];
+    let variables = shared(stack, &name, password(stack, &role));
     let words = words.map(str::to_owned).to_vec();
     Ok(Launch { log: log(place, &name)?, name, words, variables })
 }

@@ -11,14 +11,21 @@ use crate::local::lock::Lock;
 use crate::local::paths::Paths;
 
 /// The example that is run, as the repository has it: name and text.
-const EXAMPLE: [(&str, &str); 3] = [
+const EXAMPLE: [(&str, &str); 4] = [
     ("maestro.yaml", include_str!("../../../examples/networkx/maestro.yaml")),
+    (
+        "prompts/review_change.md",
+        include_str!("../../../examples/networkx/prompts/review_change.md"),
+    ),
     ("requirements.txt", include_str!("../../../examples/networkx/requirements.txt")),
     ("count.py", include_str!("../../../examples/networkx/count.py")),
 ];
-/// The one file that the story changes: tests of the step [`CHANGED_STEP`].
+/// The one file that the story changes: tests of the step [`CHANGED_STEP`], and what the example's
+/// input `file` is where nothing is said.
 pub const CHANGED_FILE: &str = "networkx/readwrite/tests/test_p2g.py";
-/// The step that sees [`CHANGED_FILE`].
+/// The step in which a model reviews [`CHANGED_FILE`].
+pub const REVIEW_STEP: &str = "review/change";
+/// The step that tests what stands in [`CHANGED_FILE`].
 pub const CHANGED_STEP: &str = "test/readwrite";
 /// What is added to it so that it is another file and still right.
 const A_GOOD_TEST: &str = "\n\ndef test_edges_of_a_path():\n    import networkx as nx\n\n    assert nx.path_graph(3).number_of_edges() == 2\n";
@@ -46,7 +53,7 @@ impl Place {
         if project.exists() {
             clear(&project).await?;
         }
-        for dir in [project.clone(), place.out()] {
+        for dir in [project.join("prompts"), place.out()] {
             fs::create_dir_all(&dir).map_err(Error::file("make", &dir))?;
         }
         for (name, text) in EXAMPLE {

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::broken::Broken;
+use crate::env_vars;
 use crate::error::Error;
 use crate::local::{child, log_file};
 
@@ -25,7 +26,7 @@ pub struct Launch {
     pub name: String,
     /// The command line.
     pub words: Vec<String>,
-    /// Variables besides those of this process; its own `MAESTRO_…` are not passed on.
+    /// Variables besides those of this process; its own `MAESTRO_…` and providers' keys are not passed on.
     pub variables: Vec<(&'static str, String)>,
     /// Where its output goes.
     pub log: PathBuf,
@@ -49,9 +50,9 @@ impl Process {
         line.push(program.into_os_string());
         let mut words = line.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAESTRO_"))
-        {
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        let ours = ours.filter(|name| name.to_string_lossy().starts_with("MAESTRO_"));
+        for name in ours.chain(env_vars::PROVIDER_KEYS.map(Into::into)) {
             command.env_remove(name);
         }
         command

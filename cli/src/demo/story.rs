@@ -1,14 +1,18 @@
 //! The order of things: the story of the build, and that of the crash.
 
 use std::path::Path;
+use std::pin::pin;
+
+use futures::future::{Either, select};
 
 use super::accident::Kind;
 use super::act::curtain::{self, Bystanders};
-use super::act::{again, build, failure, plan};
+use super::act::{again, build, failure, plan, review};
 use super::facts::Facts;
 use super::fetch;
 use super::fleet::Fleet;
 use super::place::Place;
+use super::reviewer::Reviewer;
 use super::voice::Voice;
 use crate::error::Error;
 
@@ -30,13 +34,13 @@ impl Story {
     /// failure.
     pub async fn tell(&mut self, root: &Path) -> Result<Facts, Error> {
         let voice = self.voice;
-        voice.say("Maestro builds a project that nobody here wrote, loses a worker, and goes on.");
+        voice.say("Maestro reviews and builds a project that nobody here wrote, loses a worker, and goes on.");
         let before = self.set_up(root).await?;
         let mut facts = Facts::default();
         let (place, fleet) = self.parts()?;
         voice.act("1 of 7  the plan: what runs, and why");
         let stored = plan::tell(place, fleet, &voice).await?;
-        voice.act("2 of 7  a real build, and a worker that dies in it");
+        voice.act("2 of 7  a review, a real build, and a worker that dies in it");
         let (ended, report) = build::tell(&stored, Kind::Worker, fleet, &voice).await?;
         if let Some(report) = &report {
             voice.act("3 of 7  what became of the dead worker's step");
@@ -44,6 +48,7 @@ impl Story {
         }
         facts.accident = report;
         voice.act("4 of 7  the end: work, time, artifacts");
+        facts.review = review::verdict(&ended, fleet).await?;
         facts.build = Some(build::tell_end(&ended, place, fleet, &voice).await?);
         voice.act("5 of 7  again, with one file changed");
         facts.again = Some(again::tell(place, fleet, &voice).await?);
@@ -69,10 +74,11 @@ impl Story {
         let (place, fleet) = self.parts()?;
         voice.act("1 of 4  the plan: what runs, and why");
         let stored = plan::tell(place, fleet, &voice).await?;
-        voice.act("2 of 4  a real build, and the heart of the system dies in it");
+        voice.act("2 of 4  a review, a build, and the heart of the system dies in it");
         let (ended, report) = build::tell(&stored, Kind::Heart, fleet, &voice).await?;
         facts.accident = report;
         voice.act("3 of 4  the end: nothing was lost");
+        facts.review = review::verdict(&ended, fleet).await?;
         facts.build = Some(build::tell_end(&ended, place, fleet, &voice).await?);
         voice.act("4 of 4  the curtain, and what to try next");
         facts.left_running = self.curtain(&before).await?;
@@ -96,12 +102,33 @@ impl Story {
     async fn set_up(&mut self, root: &Path) -> Result<Bystanders, Error> {
         let place = self.voice.while_waiting("laying the example out", Place::begin(root)).await?;
         let before = Bystanders::of(&place);
-        fetch::fetch(&place, &self.voice).await?;
-        let start = Fleet::start(&place);
-        let what = "starting nats-server, Postgres, a coordinator, 3 workers";
-        self.fleet = Some(self.voice.while_waiting(what, start).await?);
+        let reviewer = self.start(&place).await?;
+        if let Some(fleet) = self.fleet.as_mut() {
+            review::introduce(reviewer, fleet, &place, &self.voice).await?;
+        }
         self.place = Some(place);
         Ok(before)
+    }
+
+    /// Fetches the project and starts the system; the model gateway, which takes longest, starts
+    /// meanwhile.
+    async fn start(&mut self, place: &Place) -> Result<Result<Reviewer, String>, Error> {
+        let voice = self.voice;
+        let system = pin!(async {
+            fetch::fetch(place, &voice).await?;
+            let what = "starting nats-server, Postgres, a coordinator, 3 workers";
+            voice.while_waiting(what, Fleet::start(place)).await
+        });
+        match select(system, pin!(Reviewer::start(place))).await {
+            Either::Left((fleet, reviewer)) => {
+                self.fleet = Some(fleet?);
+                Ok(voice.while_waiting("starting LiteLLM's proxy, for the review", reviewer).await)
+            }
+            Either::Right((reviewer, system)) => {
+                self.fleet = Some(system.await?);
+                Ok(reviewer)
+            }
+        }
     }
 
     fn parts(&mut self) -> Result<(&Place, &mut Fleet), Error> {

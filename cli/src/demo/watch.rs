@@ -7,6 +7,7 @@ use maestro_schemas::id::RunId;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::accident::Accident;
+use super::act::review;
 use super::broken::Broken;
 use super::fleet::Fleet;
 use super::voice::Voice;
@@ -62,6 +63,9 @@ async fn follow(
             next = stream.next() => match next? {
                 Next::Event(event) => {
                     sight.event(&mut run, &event, now_ms())?;
+                    if review::is_end(&event) {
+                        sight.aside(&review::words(&client, &run).await?);
+                    }
                     if let Some(words) = accident.see(&event) {
                         sight.say(&words);
                     }

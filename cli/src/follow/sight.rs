@@ -102,6 +102,21 @@ impl Sight {
         }
     }
 
+    /// Lines that stay, above what is redrawn.
+    pub fn aside(&mut self, lines: &[String]) {
+        match &mut self.kind {
+            Kind::Live { screen, .. } => {
+                self.output.draw(&screen.draw(Vec::new()));
+                *screen = Screen::default();
+            }
+            Kind::Plain => {}
+            Kind::Json => return,
+        }
+        for line in lines {
+            self.output.talk(&clean::clean(line));
+        }
+    }
+
     /// A question that is open, below the graph.
     pub fn note(&mut self, open: Option<&'static str>) {
         if let Kind::Live { question, .. } = &mut self.kind {

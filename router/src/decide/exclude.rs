@@ -3,11 +3,16 @@
 //! Those of the first kind say what is permitted: they hold in every mode, and where they leave
 //! nothing, the answer is 403. Those of the second kind say what makes sense at this moment.
 
+use std::collections::BTreeSet;
+
 use maestro_schemas::route::{Excluded, Mode};
 
 use super::candidate::Prospect;
 use super::{Asked, Policy};
 use crate::breaker::Standing;
+
+/// The tag of a text that nobody has looked at, or not at all of it.
+const UNSCANNED: &str = "unscanned";
 
 /// The names of the rules that are not a policy's own.
 pub mod rule {
@@ -139,13 +144,23 @@ fn denied(policy: &Policy, prospect: &Prospect<'_>) -> Vec<Excluded> {
 }
 
 fn tagged(asked: &Asked<'_>, prospect: &Prospect<'_>) -> Option<Excluded> {
+    let tags = &asked.config.content_tags;
+    let outside = |models: &BTreeSet<String>| !models.contains(&prospect.deployment.model);
     asked.request.tags.iter().find_map(|tag| {
-        let models = asked.config.content_tags.get(&tag.to_lowercase())?;
-        (!models.contains(&prospect.deployment.model)).then(|| {
-            let only: Vec<&str> = models.iter().map(String::as_str).collect();
-            let message = format!("{tag} may go to {} only", only.join(", "));
-            told(prospect, rule::CONTENT_TAGS, message)
-        })
+        let name = tag.to_lowercase();
+        let (other, models) = match tags.get_key_value(&name) {
+            Some((_, models)) => (None, Some(models).filter(|models| outside(models))?),
+            // Nobody has looked, so it is taken for all that it may be.
+            None if name == UNSCANNED => {
+                let (other, models) = tags.iter().find(|(_, models)| outside(models))?;
+                (Some(other), models)
+            }
+            None => return None,
+        };
+        let only = models.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let what =
+            other.map_or_else(|| tag.clone(), |other| format!("{tag} may be {other}, which"));
+        Some(told(prospect, rule::CONTENT_TAGS, format!("{what} may go to {only} only")))
     })
 }
 

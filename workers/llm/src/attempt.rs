@@ -136,6 +136,7 @@ impl Attempt<'_> {
         loop {
             let cap_left = self.cap_left().await?;
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
+            route.vouches(call)?;
             let place = self.execution.ledger.calls().len();
             let error = match self.call(call, &route).await {
                 Ok(paid) => return Ok(self.remembered(key, place, paid).await),

@@ -21,21 +21,22 @@ const VECTORS_ROLE: &str = "vectors";
 impl Attempt<'_> {
     /// Makes vectors.
     pub(crate) async fn embed(&self, asked: Embed) -> Result<Outcome, Error> {
-        let Embed { model, input, dimensions } = asked;
-        let count = match &input {
+        let count = match &asked.input {
             Texts::One(_) => 1,
             Texts::Several(texts) => texts.len(),
         };
-        let mut body = json!({ "model": model, "input": input, "encoding_format": "float" });
-        if let (Some(object), Some(dimensions)) = (body.as_object_mut(), dimensions) {
-            object.insert("dimensions".to_owned(), json!(dimensions));
-        }
+        let (place, decision) = self.permitted(&asked).await?;
+        let Embed { model, input, dimensions, .. } = asked;
         let caller = self.caller().await?;
         let price = self.shared.prices.of(&model, &caller).await.unwrap_or_default();
         // No token is shorter than a byte.
         let most = price.of(json!(input).to_string().len() as u64, 0).unwrap_or(0);
         self.check_cap(&model, price, most).await?;
-        let decision = self.permitted(&model, &input).await?;
+        let model = place;
+        let mut body = json!({ "model": model, "input": input, "encoding_format": "float" });
+        if let (Some(object), Some(dimensions)) = (body.as_object_mut(), dimensions) {
+            object.insert("dimensions".to_owned(), json!(dimensions));
+        }
         let made = Made { model: model.clone(), prompt: None, body: &body, most, decision };
         let is_offline = caller.endpoint.offline.is_some();
         let spending = Spending::begin(&self.execution.account, made, is_offline).await?;
@@ -83,26 +84,32 @@ impl Attempt<'_> {
         Err(Error::Cap(message))
     }
 
-    /// Whether the texts may go to this very model: vectors of another would be of no use.
-    async fn permitted(&self, model: &str, input: &Texts) -> Result<Option<DecisionId>, Error> {
-        let texts = match input {
+    /// What the gateway is asked for, if the texts may go to this very model: vectors of another would be
+    /// of no use.
+    async fn permitted(&self, asked: &Embed) -> Result<(String, Option<DecisionId>), Error> {
+        let texts = match &asked.input {
             Texts::One(text) => vec![text],
             Texts::Several(texts) => texts.iter().collect(),
         };
         // There is no answer to be paid for.
-        let sampling =
-            Sampling { max_tokens: Some(0), downgrade: Some(false), ..Sampling::default() };
+        let sampling = Sampling {
+            max_tokens: Some(0),
+            downgrade: Some(false),
+            tags: asked.tags.clone(),
+            jurisdictions: asked.jurisdictions.clone(),
+            ..Sampling::default()
+        };
         let messages = texts.iter().map(|text| json!({ "role": "user", "content": text }));
         let call = Call {
-            model: model.to_owned(),
+            model: asked.model.clone(),
             messages: messages.collect(),
             prompt: None,
             sampling,
             max_tokens: None,
         };
         let route = Route::find(self.execution, &call, (self.cap_left().await?, &[])).await?;
-        route.keeps_to(model)?;
-        Ok(route.decision())
+        route.vouches(&call)?;
+        Ok((route.keeps_to(&asked.model)?.to_owned(), route.decision()))
     }
 }
 

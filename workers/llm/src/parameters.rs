@@ -63,6 +63,14 @@ pub(crate) struct Embed {
     /// How many numbers a vector is to have, where the model lets one choose.
     #[serde(default)]
     pub(crate) dimensions: Option<u32>,
+    /// What the texts are about that policies must know, as `pii`; what is found in them is added.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) tags: Vec<String>,
+    /// The jurisdictions that the texts may be worked on in, as `eu`; anywhere where none is named.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) jurisdictions: Vec<String>,
 }
 
 /// A text, or several.

@@ -7,9 +7,11 @@ use maestro_schemas::api::route::{RouteAnswer, RouteQuestion};
 use maestro_schemas::call::{CallClass, CallOutcome};
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::route::{Cause, Mode, Purpose, Refusal, RouteDecision, RouteRequest};
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::error::Error;
+use crate::parameters::Sampling;
 use crate::request::Call;
 
 /// How many models are tried for one call.
@@ -72,14 +74,16 @@ impl Route {
         }
     }
 
-    /// Where the router acts on nothing, the gateway is asked for the very model that was named.
+    /// Where the router acts on nothing, the gateway is asked for the very model that was named; but
+    /// not where rules forbid anything, since the gateway might take a forbidden deployment of it.
     fn of(call: &Call, decision: RouteDecision) -> Self {
         let choice = decision.choice;
-        let is_fixed = choice.rationale.cause == Cause::Fixed;
-        let model = if is_fixed { call.model.clone() } else { choice.deployment.clone() };
         let id = decision.decision_id;
         let excluded = choice.rationale.excluded.iter().filter(|one| forbids(&one.rule));
-        let forbidden = excluded.map(|one| format!("{} ({})", one.message, one.rule)).collect();
+        let told = excluded.map(|one| format!("{} ({})", one.message, one.rule));
+        let forbidden: Vec<String> = told.collect();
+        let is_fixed = choice.rationale.cause == Cause::Fixed && forbidden.is_empty();
+        let model = if is_fixed { call.model.clone() } else { choice.deployment.clone() };
         let decided = Decided {
             id,
             model: choice.model,
@@ -98,23 +102,38 @@ impl Route {
         self.decided.as_ref().map(|decided| decided.id)
     }
 
-    /// Whether a call that no other model can serve may go to the one that it names: where the router
-    /// names that one too, and else where its text bears no tag and no rule forbids anything.
-    pub(crate) fn keeps_to(&self, model: &str) -> Result<(), Error> {
+    /// What the gateway is asked for by a call that no other model can serve: the decided deployment, where
+    /// the router names the model too, and else the model, where its text bears no tag and no rule forbids
+    /// anything.
+    pub(crate) fn keeps_to<'a>(&'a self, model: &'a str) -> Result<&'a str, Error> {
+        let name = |decided: &Decided| decided.model == model || decided.deployment == model;
         match &self.decided {
-            Some(decided) if !decided.tags.is_empty() && decided.model != model => {
+            Some(decided) if name(decided) => Ok(&self.model),
+            Some(decided) if !decided.tags.is_empty() => {
                 let tags = decided.tags.join(", ");
-                let message = format!("a text with the tags {tags} may not go to {model}");
-                Err(Error::Routed { code: Refusal::CODE.to_owned(), status: 403, message })
+                let why = format!("a text with the tags {tags} may not go to {model}");
+                Err(refused(&why))
             }
-            Some(decided) if !decided.forbidden.is_empty() && decided.model != model => {
+            Some(decided) if !decided.forbidden.is_empty() => {
                 let why = decided.forbidden.join("; ");
-                let code = Refusal::CODE.to_owned();
-                let message = format!("{code} the call may not go to {model}: {why}");
-                Err(Error::Routed { code, status: 403, message })
+                Err(refused(&format!("the call may not go to {model}: {why}")))
             }
-            _ => Ok(()),
+            _ => Ok(model),
         }
+    }
+
+    /// Fails where the step says in which jurisdictions it may be worked on, and there is no router that
+    /// knows where models run.
+    pub(crate) fn vouches(&self, call: &Call) -> Result<(), Error> {
+        let places = &call.sampling.jurisdictions;
+        if self.decided.is_some() || places.is_empty() {
+            return Ok(());
+        }
+        let places = places.join(", ");
+        Err(refused(&format!(
+            "the step stays in {places}, and there is no router that knows where {} runs; start the server with --router-config, or leave jurisdictions out",
+            call.model
+        )))
     }
 
     /// The deployment that is called, where the router acts on that.
@@ -202,15 +221,17 @@ fn request(
     (cap_left, tried): (Option<u64>, &[String]),
 ) -> RouteRequest {
     let sampling = &call.sampling;
-    let bytes: usize = call.messages.iter().map(|message| message.to_string().len()).sum();
+    let mut messages = call.messages.clone();
+    messages.extend(beside(call));
+    let bytes: usize = messages.iter().map(|message| message.to_string().len()).sum();
     let is_short = bytes <= QUESTION_BYTES_MAX;
-    let mut tags = sampling.tags.clone();
+    let mut tags = tags(call);
     if !is_short {
         tags.push(UNSCANNED.to_owned());
     }
     RouteRequest {
         model: Some(call.model.clone()),
-        messages: if is_short { call.messages.clone() } else { Vec::new() },
+        messages: if is_short { messages } else { Vec::new() },
         prompt_chars: (!is_short).then_some(bytes as u64),
         max_output_tokens: call.sampling.max_tokens.map(u64::from),
         tags,
@@ -227,6 +248,26 @@ fn request(
     }
 }
 
+/// What a provider is sent beside the messages, as one more of them: it is looked at for tags too.
+fn beside(call: &Call) -> Option<Value> {
+    let Sampling { tools, schema, stop, .. } = &call.sampling;
+    if tools.is_empty() && schema.is_none() && stop.is_empty() {
+        return None;
+    }
+    let whole = json!({ "tools": tools, "schema": schema, "stop": stop });
+    Some(json!({ "role": "system", "content": whole.to_string() }))
+}
+
+/// The step's tags, in lower case as policies have them.
+fn tags(call: &Call) -> Vec<String> {
+    call.sampling.tags.iter().map(|tag| tag.to_lowercase()).collect()
+}
+
+fn refused(why: &str) -> Error {
+    let code = Refusal::CODE.to_owned();
+    Error::Routed { message: format!("{code} {why}"), code, status: 403 }
+}
+
 /// Whether a rule says what is permitted, and not what makes sense at the moment.
 fn forbids(rule: &str) -> bool {
     let passing = ["maestro.tried", "maestro.breaker.", "maestro.limit.", "maestro.bound."];
@@ -237,7 +278,7 @@ fn forbids(rule: &str) -> bool {
 fn purpose(execution: &Execution, call: &Call) -> Purpose {
     Purpose {
         step: execution.task.name.clone(),
-        step_tags: call.sampling.tags.iter().cloned().collect(),
+        step_tags: tags(call).into_iter().collect(),
         prompt: call.prompt.clone(),
     }
 }

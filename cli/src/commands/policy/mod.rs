@@ -73,6 +73,11 @@ impl Directory {
         Error::Policies { directory: named(self.directory.as_deref()), faults }
     }
 
+    /// Whether none is named.
+    fn is_shipped(&self) -> bool {
+        self.directory.is_none()
+    }
+
     fn name(&self) -> String {
         named(self.directory.as_deref()).display().to_string()
     }

@@ -30,6 +30,11 @@ pub struct Args {
 pub(super) fn perform(args: &Args, output: Output) -> Result<Exit, Error> {
     let bundle = args.bundle.read()?;
     let report = trial::run(&bundle).map_err(|faults| args.bundle.rejected(faults))?;
+    if !output.is_json() && args.bundle.is_shipped() {
+        output.talk(
+            "no directory is named, so these are the tests of the bundle that comes with Maestro",
+        );
+    }
     output.show(&report, || text(&report, output.paint()))?;
     let good = report.failed() == 0 && !report.tests.is_empty();
     Ok(if good { Exit::Ok } else { Exit::Error })

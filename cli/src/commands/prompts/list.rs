@@ -50,7 +50,7 @@ fn table(page: &PromptPage, now_ms: u64) -> String {
     for version in &page.versions {
         table.row(cells(version, now_ms));
     }
-    table.render("no prompts")
+    table.render("no prompts; `maestro prompts push` sends those beside the pipeline")
 }
 
 fn cells(version: &PromptVersion, now_ms: u64) -> [String; 7] {

@@ -45,7 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn perform(args: &Args, output: Output) -> Result<Exit, Error> {
-    let text = read(&args.config, "the router's configuration")?;
+    let text = read(&args.config, "the router's configuration", CONFIG_HINT)?;
     let config = Config::read(&text, &args.config.display().to_string()).map_err(Error::Router)?;
     let callers = if args.decided { Callers::Workers } else { Callers::Anyone };
     let rendered = render(&config, Options { offline: args.offline, callers });
@@ -56,8 +56,12 @@ pub(super) fn perform(args: &Args, output: Output) -> Result<Exit, Error> {
     }
 }
 
+/// Where a configuration comes from.
+const CONFIG_HINT: &str = "name it by --config; docs/router.md says what stands in one";
+
 fn compare(file: &Path, rendered: &str, output: Output) -> Result<Exit, Error> {
-    let found = difference(&read(file, "the rendered file")?, rendered);
+    let found =
+        difference(&read(file, "the rendered file", "render it first, without --diff")?, rendered);
     if output.is_json() {
         let line = found.as_ref().map(|(line, ..)| line);
         output.json(&json!({ "same": found.is_none(), "line": line }))?;
@@ -68,11 +72,11 @@ fn compare(file: &Path, rendered: &str, output: Output) -> Result<Exit, Error> {
     Ok(if found.is_none() { Exit::Ok } else { Exit::Error })
 }
 
-fn read(path: &Path, what: &str) -> Result<String, Error> {
+fn read(path: &Path, what: &str, hint: &str) -> Result<String, Error> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound {
             what: format!("{what} {}", path.display()),
-            hint: Some("name it by --config".to_owned()),
+            hint: Some(hint.to_owned()),
         }),
         Ok(meta) if meta.len() > FILE_BYTES_MAX as u64 => Err(Error::usage(
             format!(
@@ -80,7 +84,7 @@ fn read(path: &Path, what: &str) -> Result<String, Error> {
                 path.display(),
                 meta.len()
             ),
-            "name the router's configuration by --config",
+            hint,
         )),
         _ => std::fs::read_to_string(path).map_err(Error::file("read", path)),
     }

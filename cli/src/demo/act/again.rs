@@ -1,5 +1,7 @@
 //! The build again, with one file changed: what is reused, what runs, which input differs.
 
+use std::collections::BTreeSet;
+
 use maestro_schemas::api::plans::{PlanAnswer, PlanStored};
 use maestro_schemas::step::{RunState, StepState};
 
@@ -8,7 +10,7 @@ use crate::demo::accident::{Accident, Kind};
 use crate::demo::broken::promise;
 use crate::demo::facts::Again;
 use crate::demo::fleet::Fleet;
-use crate::demo::place::{CHANGED_FILE, CHANGED_STEP, Place};
+use crate::demo::place::{CHANGED_FILE, CHANGED_STEP, Place, REVIEW_STEP};
 use crate::demo::voice::Voice;
 use crate::demo::watch::{Ended, watch};
 use crate::error::Error;
@@ -33,9 +35,17 @@ pub async fn tell(place: &Place, fleet: &mut Fleet, voice: &Voice) -> Result<Aga
         "  {}: {} reused, {} ran",
         paint.good(&said),
         again.reused,
-        again.ran.join(" and ")
+        list(&again.ran)
     ));
     Ok(again)
+}
+
+/// `a, b and c`
+fn list(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 fn tell_plan(stored: &PlanStored, voice: &Voice) {
@@ -67,7 +77,9 @@ fn sum_up(stored: &PlanStored, ended: &Ended) -> Result<Again, Error> {
     };
     let (reused, ran): (Vec<_>, Vec<_>) =
         (of(StepState::Cached).collect(), of(StepState::Succeeded).collect());
-    let changed: Vec<String> = stored.steps.iter().flat_map(|step| step.changed.clone()).collect();
+    let changed: BTreeSet<String> =
+        stored.steps.iter().flat_map(|step| step.changed.clone()).collect();
+    let changed: Vec<String> = changed.into_iter().collect();
     let ok = ended.detail.summary.state == RunState::Succeeded;
     promise(
         ok,
@@ -83,7 +95,16 @@ fn sum_up(stored: &PlanStored, ended: &Ended) -> Result<Again, Error> {
         reused.join(", "),
     )?;
     let expected = [CHANGED_STEP, "report/summary"];
-    promise(ran == expected, "the steps that ran again", &expected.join(", "), ran.join(", "))?;
+    let built: Vec<&str> =
+        ran.iter().map(String::as_str).filter(|step| *step != REVIEW_STEP).collect();
+    promise(built == expected, "the steps that ran again", &expected.join(", "), ran.join(", "))?;
+    let reused_review = reused.iter().any(|step| step == REVIEW_STEP);
+    promise(
+        !reused_review,
+        "the review of what was changed",
+        "it is made anew",
+        reused.join(", "),
+    )?;
     let named = changed.iter().any(|part| part.contains(CHANGED_FILE));
     promise(named, "the input that differs", CHANGED_FILE, changed.join(", "))?;
     Ok(Again { run: ended.run.id, reused: reused.len(), ran, changed })

@@ -8,7 +8,7 @@ use crate::client::logs::LogOf;
 use crate::demo::accident::{Accident, Kind};
 use crate::demo::broken::promise;
 use crate::demo::fleet::Fleet;
-use crate::demo::place::{CHANGED_FILE, CHANGED_STEP, Place};
+use crate::demo::place::{CHANGED_FILE, CHANGED_STEP, Place, REVIEW_STEP};
 use crate::demo::voice::Voice;
 use crate::demo::watch::{Ended, watch};
 use crate::error::Error;
@@ -50,8 +50,12 @@ fn in_workspace(line: &str) -> &str {
 
 /// The failed step and its reason, what its output says of it, and what did not run because of it.
 async fn why(ended: &Ended, fleet: &Fleet) -> Result<Vec<String>, Error> {
-    let failed: Vec<_> =
-        ended.run.steps.iter().filter(|step| step.state == StepState::Failed).collect();
+    // What becomes of the review, if there is one, stops nothing.
+    let in_state = |state: StepState| {
+        let built = ended.run.steps.iter().filter(|step| step.id != REVIEW_STEP);
+        built.filter(move |step| step.state == state)
+    };
+    let failed: Vec<_> = in_state(StepState::Failed).collect();
     let names = failed.iter().map(|step| step.id.as_str()).collect::<Vec<_>>().join(", ");
     promise(names == CHANGED_STEP, "the step that fails", CHANGED_STEP, names.clone())?;
     let mut lines = Vec::new();
@@ -65,8 +69,8 @@ async fn why(ended: &Ended, fleet: &Fleet) -> Result<Vec<String>, Error> {
     }
     let told = lines.iter().any(|line| line.contains("test_that_fails_on_purpose"));
     promise(told, "why it failed", "the name of the wrong test", lines.join("; "))?;
-    let skipped = ended.run.steps.iter().filter(|step| step.state == StepState::Skipped);
-    let skipped = skipped.map(|step| step.id.as_str()).collect::<Vec<_>>().join(", ");
+    let skipped =
+        in_state(StepState::Skipped).map(|step| step.id.as_str()).collect::<Vec<_>>().join(", ");
     lines.push(format!("- {skipped} did not run, because it needs {CHANGED_STEP}"));
     Ok(lines.into_iter().map(|line| cut(&line, COLUMNS)).collect())
 }

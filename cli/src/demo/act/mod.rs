@@ -5,13 +5,17 @@ pub mod build;
 pub mod curtain;
 pub mod failure;
 pub mod plan;
+pub mod review;
+
+use std::collections::BTreeMap;
 
 use maestro_engine::plan::Compiled;
 use maestro_schemas::api::plans::PlanStored;
 use maestro_schemas::id::RunId;
+use serde_json::{Value, json};
 
 use super::fleet::Fleet;
-use super::place::Place;
+use super::place::{CHANGED_FILE, Place};
 use crate::compile::Project;
 use crate::error::Error;
 use crate::output::{Color, Output};
@@ -24,12 +28,21 @@ async fn prepare(place: &Place, fleet: &Fleet) -> Result<(Compiled, PlanStored),
     let stopped =
         |error| Error::System { action: "read the project", source: std::io::Error::other(error) };
     let project = reading.await.map_err(stopped)??;
-    let compiled =
-        project.compile(&std::collections::BTreeMap::new(), &fleet.catalogue().await?)?;
+    let compiled = project.compile(&inputs(fleet), &fleet.catalogue().await?)?;
     // What is sent is no part of the story.
     let silent = Output::new(true, Color::Never);
     let stored = submit::store(&fleet.client, &project.snapshot, &compiled, silent).await?;
     Ok((compiled, stored))
+}
+
+/// Whether a model reviews, which, and what.
+fn inputs(fleet: &Fleet) -> BTreeMap<String, Value> {
+    let mut inputs = BTreeMap::from([
+        ("review".to_owned(), json!(fleet.reviewer().is_some())),
+        ("file".to_owned(), json!(CHANGED_FILE)),
+    ]);
+    inputs.extend(fleet.reviewer().map(|it| ("model".to_owned(), json!(it.model))));
+    inputs
 }
 
 /// Begins a run of what was prepared.

@@ -6,7 +6,7 @@ use maestro_schemas::api::plans::{PlanAnswer, PlanStored};
 use super::prepare;
 use crate::demo::broken::promise;
 use crate::demo::fleet::Fleet;
-use crate::demo::place::Place;
+use crate::demo::place::{Place, REVIEW_STEP};
 use crate::demo::voice::Voice;
 use crate::error::Error;
 use crate::view::clean::{clean, cut};
@@ -24,6 +24,7 @@ pub async fn tell(place: &Place, fleet: &Fleet, voice: &Voice) -> Result<PlanSto
     let fresh = stored
         .steps
         .iter()
+        .filter(|step| step.id != REVIEW_STEP || fleet.reviewer().is_some())
         .all(|step| matches!(step.answer, PlanAnswer::Runs | PlanAnswer::Depends));
     promise(
         fresh,

@@ -20,6 +20,7 @@ pub mod recorder;
 pub mod registry;
 pub mod source;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -138,6 +139,11 @@ impl Routing {
         let watched = shared.clone();
         tokio::spawn(async move { watched.watch(stop).await });
         Self { shared }
+    }
+
+    /// Whether a configuration is named, be it one that can be used or not.
+    pub fn is_wanted(&self) -> bool {
+        self.shared.source.is_named()
     }
 
     /// What the registry knows of the prompt of a call; nothing where no policy asks for it.
@@ -336,7 +342,7 @@ impl Shared {
 
 /// The request with the tags of its messages, and their length in place of them.
 fn without_text(mut request: RouteRequest) -> RouteRequest {
-    let text: String = request.messages.iter().flat_map(texts).collect::<Vec<_>>().join("\n");
+    let text = request.messages.iter().flat_map(texts).collect::<Vec<_>>().join("\n");
     let found = tags::tags(&text, &Settings::default());
     for tag in found.tags {
         let name = serde_json::to_value(tag).ok();
@@ -351,13 +357,18 @@ fn without_text(mut request: RouteRequest) -> RouteRequest {
     request
 }
 
-/// Every text of a message: of its content, of parts of it, of functions' arguments.
-fn texts(value: &Value) -> Vec<&str> {
+/// Every text of a message: of its content, of parts of it, of functions' arguments. The name of a field
+/// stands before its value, and numbers are texts too.
+fn texts(value: &Value) -> Vec<Cow<'_, str>> {
     match value {
-        Value::String(text) => vec![text],
+        Value::String(text) => vec![Cow::Borrowed(text)],
+        Value::Number(number) => vec![Cow::Owned(number.to_string())],
         Value::Array(parts) => parts.iter().flat_map(texts).collect(),
-        Value::Object(fields) => fields.values().flat_map(texts).collect(),
-        _ => Vec::new(),
+        Value::Object(fields) => {
+            let named = |(name, value)| std::iter::once(Cow::Borrowed(name)).chain(texts(value));
+            fields.iter().map(|(name, value)| (name.as_str(), value)).flat_map(named).collect()
+        }
+        Value::Null | Value::Bool(_) => Vec::new(),
     }
 }
 
@@ -365,6 +376,20 @@ fn texts(value: &Value) -> Vec<&str> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn names_of_fields_and_numbers_are_looked_at_too() {
+        let tagged = |message: Value| {
+            let messages = vec![message];
+            without_text(RouteRequest { messages, ..RouteRequest::default() }).tags
+        };
+        assert_eq!(tagged(json!({"role": "user", "DE89 3704 0044 0532 0130 00": "his"})), ["pii"]);
+        assert_eq!(
+            tagged(json!({"content": [{"card_number": 4_111_111_111_111_111_u64}]})),
+            ["pii"]
+        );
+        assert!(tagged(json!({"role": "user", "content": "Greet."})).is_empty());
+    }
 
     #[test]
     fn of_messages_only_their_length_and_tags_are_left() {

@@ -45,6 +45,11 @@ impl Source {
         source
     }
 
+    /// Whether there is to be one.
+    pub fn is_named(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Reads the file where it changed; answers whether another configuration holds now.
     pub fn poll(&self) -> bool {
         let Some(path) = &self.path else { return false };

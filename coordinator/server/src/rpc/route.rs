@@ -1,7 +1,7 @@
 //! The router over the bus: `route.choose` and `route.learn`, for workers that call models.
 //!
-//! A question that finds the line full is not answered, and its asker goes on as if there were no
-//! router.
+//! A question that finds the line full is not answered, and its asker asks no model; nor does it where a
+//! configuration is named and cannot be used.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -116,6 +116,8 @@ fn decide(
     let asking = Asking { project, request, objectives, purpose, registered, now_ms };
     match routing.choose(asking) {
         Ok(decision) => Ok(RouteAnswer::Decided { decision: Box::new(decision) }),
+        // What may not go out is known to nobody then.
+        Err(Error::Unconfigured(_)) if routing.is_wanted() => Err(unusable()),
         Err(Error::Unconfigured(_)) => Ok(RouteAnswer::Unconfigured),
         Err(Error::Prompt(denied)) => Err(refused(403, Kind::PromptDenied.code(), &denied)),
         Err(Error::Failed(Failure::Refused(refusal))) => {
@@ -123,6 +125,14 @@ fn decide(
             Err(refused(refusal.status, code.code(), &refusal))
         }
         Err(Error::Failed(Failure::Invalid(invalid))) => Err(refused(400, "MAE-4004", &invalid)),
+    }
+}
+
+fn unusable() -> RouteAnswer {
+    RouteAnswer::Refused {
+        code: Kind::Unavailable.code().to_owned(),
+        status: Kind::Unavailable.status(),
+        message: "the router's configuration cannot be used, so no model is asked; the server's log says what is wrong with it".to_owned(),
     }
 }
 
