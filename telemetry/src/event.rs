@@ -1,5 +1,9 @@
 //! Named events: what is logged and counted is one thing, and can be looked for by its name.
 
+mod retention;
+
+pub use self::retention::{RetentionFailed, RowsExpired};
+
 use crate::metrics::Metrics;
 
 /// Objects that nobody names any more were collected.

@@ -39,6 +39,13 @@ pub struct ByResult {
     pub result: String,
 }
 
+/// What kind a thing is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByKind {
+    /// One of a few words.
+    pub kind: String,
+}
+
 /// A route of the API and the class of its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Answer {
@@ -99,6 +106,10 @@ pub struct Metrics {
     pub objects_collected: Counter,
     /// Bytes that this made free.
     pub bytes_collected: Counter,
+    /// Rows that were deleted because they were old, by their kind: `decision`, `call`.
+    pub rows_expired: Family<ByKind, Counter>,
+    /// Times that this was done by how they ended: `done`, `failed`.
+    pub expiries: Family<ByResult, Counter>,
     /// Errors that the bus reported, slow readers and lost connections.
     pub bus_troubles: Family<ByResult, Counter>,
     /// Requests to the API.
@@ -138,6 +149,8 @@ impl Metrics {
             collections: Family::default(),
             objects_collected: Counter::default(),
             bytes_collected: Counter::default(),
+            rows_expired: Family::default(),
+            expiries: Family::default(),
             bus_troubles: Family::default(),
             api_requests: Family::default(),
             api_seconds: seconds(),
@@ -217,6 +230,16 @@ impl Metrics {
             "Bytes made free by that",
             Unit::Bytes,
             self.bytes_collected.clone(),
+        );
+        registry.register(
+            "rows_expired",
+            "Rows deleted because of their age",
+            self.rows_expired.clone(),
+        );
+        registry.register(
+            "expiries",
+            "Deletions of old rows by how they ended",
+            self.expiries.clone(),
         );
     }
 

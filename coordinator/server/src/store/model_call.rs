@@ -1,4 +1,6 @@
-//! What calls of models took and cost, summed up. Written by commits only.
+//! What calls of models took and cost, summed up. Written by commits only; old rows go.
+
+use std::time::Duration;
 
 use maestro_schemas::api::cost::{By, CostRow};
 use maestro_schemas::id::RunId;
@@ -69,6 +71,22 @@ pub async fn sums(
     .await
     .map_err(Error::doing("sum up what models cost"))?;
     records.into_iter().map(|record| record.row(filter.by)).collect()
+}
+
+/// Deletes calls that are older than `age`, the oldest first, at most so many; answers how many.
+pub async fn expire(db: impl PgExecutor<'_>, age: Duration, count_max: u16) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "delete from model_call where (execution, ordinal) in (
+           select execution, ordinal from model_call
+            where at_ms < (extract(epoch from now()) * 1000)::bigint - $1
+            order by at_ms limit $2 for update skip locked)",
+    )
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    .bind(i32::from(count_max))
+    .execute(db)
+    .await
+    .map_err(Error::doing("let old calls go"))?;
+    Ok(done.rows_affected())
 }
 
 impl Record {

@@ -1,6 +1,8 @@
-//! What the router decided, with all that it decided from. Written by its recorder only.
+//! What the router decided, with all that it decided from. Written by its recorder only; old rows
+//! go. Configurations stay: there is one for each edit of a file.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use maestro_schemas::api::route::{DecisionRecord, KeptDecision};
 use maestro_schemas::digest::Digest;
@@ -159,6 +161,22 @@ pub async fn config(db: impl PgExecutor<'_>, digest: Digest) -> Result<Option<St
         .fetch_optional(db)
         .await
         .map_err(Error::doing("read the router's configuration"))
+}
+
+/// Deletes decisions that are older than `age`, the oldest first, at most so many; answers how many.
+pub async fn expire(db: impl PgExecutor<'_>, age: Duration, count_max: u16) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "delete from route_decision where id in (
+           select id from route_decision
+            where at_ms < (extract(epoch from now()) * 1000)::bigint - $1
+            order by at_ms limit $2 for update skip locked)",
+    )
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    .bind(i32::from(count_max))
+    .execute(db)
+    .await
+    .map_err(Error::doing("let old decisions go"))?;
+    Ok(done.rows_affected())
 }
 
 impl Kept {

@@ -19,6 +19,7 @@ mod api_routing;
 mod api_runs;
 mod api_steps;
 mod collector;
+mod retention;
 mod store_commit;
 mod store_load;
 mod store_records;

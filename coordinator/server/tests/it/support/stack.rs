@@ -9,6 +9,7 @@ use maestro_schemas::id::TokenId;
 use maestro_server::api::{Api, admit, serve};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
+use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing::recorder::Recorder;
 use maestro_server::routing::registry::Registry;
@@ -76,6 +77,7 @@ impl Stack {
             database_url: database.url.clone(),
             store: ArtifactStore::local(directory.path()).unwrap(),
             topology: Topology::default(),
+            keep: Keep::default(),
             metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
