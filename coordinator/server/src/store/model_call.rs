@@ -21,7 +21,7 @@ pub struct Filter {
     pub since_ms: u64,
     /// Before this time.
     pub until_ms: u64,
-    /// The most rows, the dearest first.
+    /// The most rows, the dearest first; of days the last ones.
     pub rows_max: u16,
 }
 
@@ -37,7 +37,7 @@ struct Record {
     offline: i64,
 }
 
-/// The sums, the dearest first.
+/// The sums, the dearest first; of days the last ones, in their order.
 pub async fn sums(
     db: impl PgExecutor<'_>,
     project: &ProjectName,
@@ -59,7 +59,8 @@ pub async fn sums(
                 count(*) filter (where offline) as offline
            from model_call
           where project = $1 and at_ms >= $3 and at_ms < $4 and ($5::uuid is null or run = $5)
-          group by 1 order by sum(cost_microusd) desc, 1 limit $6",
+          group by 1
+          order by case when $2 = 'day' then max(at_ms) else sum(cost_microusd) end desc, 1 limit $6",
     )
     .bind(project.as_str())
     .bind(filter.by.as_str())
@@ -70,7 +71,12 @@ pub async fn sums(
     .fetch_all(db)
     .await
     .map_err(Error::doing("sum up what models cost"))?;
-    records.into_iter().map(|record| record.row(filter.by)).collect()
+    let mut rows: Vec<CostRow> =
+        records.into_iter().map(|record| record.row(filter.by)).collect::<Result<_, _>>()?;
+    if filter.by == By::Day {
+        rows.reverse();
+    }
+    Ok(rows)
 }
 
 /// Deletes calls that are older than `age`, the oldest first, at most so many; answers how many.

@@ -9,6 +9,7 @@
 )]
 
 mod api_access;
+mod api_cost;
 mod api_cost_policy;
 mod api_events;
 mod api_hostile;
