@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
-use maestro_cli::service::api::{self, Parts};
 use maestro_llm::{Gateway, LlmPool, POOL};
 use maestro_schemas::artifact::{Tree, TreeEntry, TreeEntryKind};
 use maestro_schemas::id::RunId;
 use maestro_schemas::plan::{Plan, RetryPolicy, Workspace};
-use maestro_server::api::serve;
 use maestro_server::routing;
-use maestro_streams::topology::Role;
 use maestro_tests::harness::{Cluster, plan_of};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::hook::{TOKEN, serve_api};
