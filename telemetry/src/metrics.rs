@@ -3,6 +3,8 @@
 //!
 //! Labels hold pools, results and shards only, never ids: their number of values is bounded.
 
+pub mod router;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use self::router::RouterMetrics;
 
 /// The media type of [`Metrics::text`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -116,6 +120,8 @@ pub struct Metrics {
     pub api_requests: Family<Answer, Counter>,
     /// How long the API took to answer.
     pub api_seconds: Seconds,
+    /// The router's own.
+    pub router: RouterMetrics,
     /// Executions that a worker began.
     pub executions: Family<OfPool, Counter>,
 }
@@ -154,6 +160,7 @@ impl Metrics {
             bus_troubles: Family::default(),
             api_requests: Family::default(),
             api_seconds: seconds(),
+            router: RouterMetrics::default(),
             executions: Family::default(),
         };
         let mut registry = Registry::with_prefix("maestro");
@@ -162,6 +169,7 @@ impl Metrics {
         metrics.register_collection(&mut registry);
         metrics.register_pools(&mut registry);
         metrics.register_edges(&mut registry);
+        metrics.router.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
     }

@@ -55,8 +55,8 @@ pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Err
     let options = connect::options(database_url)
         .map_err(|source| Error::service("reach the database for the API", source))?;
     let pool = connect::pool(options, CONNECTIONS);
-    let (recorder, registry) = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
-    let routing = Routing::start(router, recorder, registry, stop.clone());
+    let kept = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
+    let routing = Routing::start(router, kept, metrics.clone(), stop.clone());
     let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
     tokio::spawn(async move {
         if let Err(error) = asked.await {

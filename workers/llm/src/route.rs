@@ -10,6 +10,7 @@ use maestro_schemas::route::{Cause, Mode, Purpose, Refusal, RouteDecision, Route
 
 use crate::answer::Answer;
 use crate::error::Error;
+use crate::price::microusd;
 use crate::request::Call;
 
 /// How many models are tried for one call.
@@ -149,7 +150,7 @@ impl Route {
         &self,
         execution: &Execution,
         ended: Result<&Answer, &Error>,
-        elapsed: Duration,
+        (elapsed, fallback): (Duration, bool),
     ) {
         let Some(decided) = &self.decided else { return };
         let class = match ended {
@@ -173,7 +174,8 @@ impl Route {
             retry_after_ms,
             input_tokens: answer.map(|answer| answer.input_tokens),
             output_tokens: answer.map(|answer| answer.output_tokens),
-            cost_microusd: None,
+            cost_microusd: answer.and_then(|answer| answer.reported_cost).map(microusd),
+            fallback,
             topic: None,
             score: None,
         };
@@ -191,7 +193,7 @@ impl Route {
         elapsed: Duration,
     ) {
         if matches!(self.of_model(model), Named::Here(_)) {
-            self.tell(execution, ended, elapsed).await;
+            self.tell(execution, ended, (elapsed, false)).await;
         }
     }
 }

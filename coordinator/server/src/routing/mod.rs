@@ -7,6 +7,7 @@
 //! | [`source`] | the configuration's file, read again while it runs |
 //! | [`judge`], `question` | asks the policies about each deployment, and what they are told |
 //! | [`registry`] | which version of a prompt a text is, and its labels |
+//! | `told` | what is logged, counted and traced of decisions and calls |
 //! | [`recorder`] | writes decisions down, in batches, off the path of the answer |
 //!
 //! The API and the bus ask it ([`crate::api`], [`crate::rpc`]). The decision itself is
@@ -19,6 +20,7 @@ mod question;
 pub mod recorder;
 pub mod registry;
 pub mod source;
+mod told;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +38,7 @@ use maestro_schemas::call::CallOutcome;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{Cause, Choice, Purpose, Registered, RouteDecision, RouteRequest};
+use maestro_telemetry::metrics::Metrics;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +90,7 @@ struct Shared {
     live: Mutex<Live>,
     recorder: Recorder,
     registry: Registry,
+    metrics: Metrics,
 }
 
 /// What is to be decided.
@@ -110,8 +114,8 @@ impl Routing {
     /// Reads what it is told for the first time, and again until `stop`.
     pub fn start(
         options: Options,
-        recorder: Recorder,
-        registry: Registry,
+        (recorder, registry): (Recorder, Registry),
+        metrics: Metrics,
         stop: CancellationToken,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -120,6 +124,7 @@ impl Routing {
             live: Mutex::default(),
             recorder,
             registry,
+            metrics,
         });
         let watched = shared.clone();
         tokio::spawn(async move { watched.watch(stop).await });
@@ -149,6 +154,13 @@ impl Routing {
     /// Decides. Takes as long as reading the prompt for tags takes, so a long one is no matter for a
     /// thread that serves others.
     pub fn choose(&self, asking: Asking) -> Result<RouteDecision, Error> {
+        let telling = told::Telling::begin(&asking);
+        let decided = telling.span.in_scope(|| self.decide(asking));
+        telling.end(&decided, &self.shared.metrics);
+        decided
+    }
+
+    fn decide(&self, asking: Asking) -> Result<RouteDecision, Error> {
         let held = match self.shared.source.held() {
             Ok(held) => held,
             Err(why) => return Err(self.without_router(asking, why)),
@@ -233,7 +245,8 @@ impl Routing {
             retry_after_ms: one.retry_after_ms.map(|pause| pause.min(OUTCOME_AGE_MS_MAX)),
             ..one
         });
-        Ok(past.filter(|outcome| live.learn(&held.config, outcome)).count())
+        let learnt = past.filter(|outcome| live.learn(&held.config, outcome));
+        Ok(learnt.inspect(|outcome| told::call_ended(outcome, &self.shared.metrics)).count())
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -268,7 +281,9 @@ impl Shared {
         {
             let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
             live.retain(&held.config);
+            self.metrics.router.breakers.clear();
         }
+        self.tell_breakers();
     }
 }
 

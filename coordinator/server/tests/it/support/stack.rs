@@ -96,14 +96,15 @@ impl Stack {
         let objects = ArtifactStore::local(directory.path()).unwrap();
         let bus = Bus::open(nats.connect(&Role::Api).await).await.unwrap();
         let pool = database.pool();
-        let (recorder, registry) = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
-        let routing = Routing::start(router, recorder, registry, stop.clone());
+        let metrics = Metrics::new();
+        let kept = (Recorder::start(pool.clone()), Registry::new(pool.clone()));
+        let routing = Routing::start(router, kept, metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
         let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serve::serve(listener, Api::new(app, Metrics::new()), stop.clone()));
+        tokio::spawn(serve::serve(listener, Api::new(app, metrics), stop.clone()));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .tls_certs_only([])
