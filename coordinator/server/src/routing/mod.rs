@@ -7,6 +7,7 @@
 //! | [`source`] | the configuration's file, read again while it runs |
 //! | [`judge`], `question` | asks the policies about each deployment, and what they are told |
 //! | [`registry`] | which version of a prompt a text is, and its labels |
+//! | [`share`] | learns what other processes were told, and scores of evaluations |
 //! | `told` | what is logged, counted and traced of decisions and calls |
 //! | [`recorder`] | writes decisions down, in batches, off the path of the answer |
 //!
@@ -19,6 +20,7 @@ pub mod judge;
 mod question;
 pub mod recorder;
 pub mod registry;
+pub mod share;
 pub mod source;
 mod told;
 
@@ -35,7 +37,7 @@ use maestro_router::objective::Objectives;
 use maestro_router::tags::{self, Settings};
 use maestro_schemas::api::route::OUTCOMES_MAX;
 use maestro_schemas::call::CallOutcome;
-use maestro_schemas::id::DecisionId;
+use maestro_schemas::id::{CoordinatorId, DecisionId};
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{Cause, Choice, Purpose, Registered, RouteDecision, RouteRequest};
 use maestro_telemetry::metrics::Metrics;
@@ -91,6 +93,8 @@ struct Shared {
     recorder: Recorder,
     registry: Registry,
     metrics: Metrics,
+    /// This process, among those that tell each other what they learn.
+    process: CoordinatorId,
 }
 
 /// What is to be decided.
@@ -125,6 +129,7 @@ impl Routing {
             recorder,
             registry,
             metrics,
+            process: CoordinatorId::generate(),
         });
         let watched = shared.clone();
         tokio::spawn(async move { watched.watch(stop).await });

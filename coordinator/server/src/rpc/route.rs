@@ -1,4 +1,5 @@
-//! The router over the bus: `route.choose` and `route.learn`, for workers that call models.
+//! The router over the bus: `route.choose` and `route.learn`, for workers that call models;
+//! `route.share`, for processes that serve the API to tell each other what they were told over HTTP.
 //!
 //! A question that finds the line full is not answered, and its asker goes on as if there were no
 //! router.
@@ -8,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use maestro_router::decide::Failure;
 use maestro_router::objective;
-use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
+use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion, Shared};
 use maestro_schemas::codec;
 use maestro_schemas::route::{Registered, RouteRequest};
 use maestro_streams::connect::{Connection, Error as BusError, Received};
@@ -31,14 +32,15 @@ pub async fn run(
     routing: Routing,
     stop: CancellationToken,
 ) -> Result<(), BusError> {
-    let (Some(choose), Some(learn)) =
-        (subject::rpc("route", "choose"), subject::rpc("route", "learn"))
+    let [Some(choose), Some(learn), Some(share)] =
+        ["choose", "learn", "share"].map(|method| subject::rpc("route", method))
     else {
         return Ok(());
     };
     let mut choosing = connection.subscribe_shared(&choose, SHARE).await?;
     // What became of calls is for all of them: each has a picture of its own.
     let mut learning = connection.subscribe(&learn).await?;
+    let mut sharing = connection.subscribe(&share).await?;
     let line = Arc::new(Semaphore::new(AT_ONCE_MAX));
     loop {
         tokio::select! {
@@ -55,6 +57,7 @@ pub async fn run(
                 });
             }
             Some(received) = learning.next() => learnt(&routing, &received),
+            Some(received) = sharing.next() => heard(&routing, &received),
             else => return Ok(()),
         }
     }
@@ -130,5 +133,12 @@ fn learnt(routing: &Routing, received: &Received) {
     let Ok(Outcomes { outcomes }) = codec::decode(&received.payload) else { return };
     if let Err(error) = routing.learn(outcomes, now_ms()) {
         tracing::debug!(%error, "outcomes of calls are passed over");
+    }
+}
+
+fn heard(routing: &Routing, received: &Received) {
+    let Ok(shared) = codec::decode::<Shared>(&received.payload) else { return };
+    if let Err(error) = routing.hear(shared, now_ms()) {
+        tracing::debug!(%error, "what another process was told is passed over");
     }
 }

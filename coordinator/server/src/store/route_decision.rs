@@ -94,6 +94,37 @@ pub async fn find(
     found.map(|record| record.read(id)).transpose()
 }
 
+/// What a decision chose, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The deployment.
+    pub deployment: String,
+    /// What the request says that the prompt is about.
+    pub topic: Option<String>,
+}
+
+/// What these decisions of a project chose; those that are not there are left out.
+pub async fn served(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    ids: &[DecisionId],
+) -> Result<BTreeMap<DecisionId, Served>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(Uuid, String, Option<String>)> = sqlx::query_as(
+        "select id, deployment, request ->> 'topic' from route_decision
+          where project = $1 and id = any ($2)",
+    )
+    .bind(project.as_str())
+    .bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await
+    .map_err(Error::doing("look up what decisions chose"))?;
+    let read = |(id, deployment, topic)| (DecisionId::from_uuid(id), Served { deployment, topic });
+    Ok(rows.into_iter().map(read).collect())
+}
+
 /// Which decisions.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter {

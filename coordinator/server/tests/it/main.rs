@@ -18,6 +18,7 @@ mod api_objects;
 mod api_prompts;
 mod api_routing;
 mod api_runs;
+mod api_scores;
 mod api_steps;
 mod collector;
 mod retention;
