@@ -17,7 +17,7 @@ async fn making_everything_twice_changes_nothing() {
     let first = ensure::ensure(&connection, &wanted).await.expect("they are made");
     let second = ensure::ensure(&connection, &wanted).await.expect("they stand");
     assert_eq!(first, second);
-    assert_eq!(first.len(), 7);
+    assert_eq!(first.len(), 8);
 }
 
 #[tokio::test]
