@@ -57,6 +57,12 @@ pub const ROUTER_CONFIG: &str = "MAESTRO_ROUTER_CONFIG";
 /// The directory of policies, for a coordinator that serves the API.
 pub const POLICIES: &str = "MAESTRO_POLICIES";
 
+/// How long a coordinator keeps decisions of the router, as `30d`.
+pub const KEEP_DECISIONS: &str = "MAESTRO_KEEP_DECISIONS";
+
+/// How long a coordinator keeps calls of models, as `400d`.
+pub const KEEP_CALLS: &str = "MAESTRO_KEEP_CALLS";
+
 /// The directory that LiteLLM was installed into, with its `bin/litellm`, for a local stack: this
 /// one or none.
 pub const LITELLM: &str = "MAESTRO_LITELLM";

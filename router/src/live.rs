@@ -65,7 +65,8 @@ impl Live {
         self.underway.begin(decision, id, now_ms);
     }
 
-    fn breaker(&self, endpoint: &str) -> Breaker {
+    /// The breaker of an endpoint.
+    pub fn breaker(&self, endpoint: &str) -> Breaker {
         self.breakers.get(endpoint).copied().unwrap_or_default()
     }
 

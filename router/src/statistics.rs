@@ -234,6 +234,7 @@ mod tests {
             cost_microusd: None,
             topic: Some("law".to_owned()),
             score: None,
+            fallback: false,
         }
     }
 

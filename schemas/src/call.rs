@@ -63,6 +63,9 @@ pub struct CallOutcome {
     /// What the prompt was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// Whether the call stood in for one of another deployment that had failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
     /// How good the answer was by an evaluation, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,

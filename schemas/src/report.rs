@@ -101,6 +101,10 @@ pub struct ModelCall {
     pub offline: bool,
     /// From the request to the end of the answer, in milliseconds.
     pub wall_ms: u64,
+    /// What the worker took beyond that, in microseconds: from taking the call until the request was
+    /// sent, and from the answer's last byte until the call was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overhead_us: Option<u64>,
     /// The router's decision that it followed, where there is a router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,

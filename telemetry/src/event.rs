@@ -1,5 +1,11 @@
 //! Named events: what is logged and counted is one thing, and can be looked for by its name.
 
+mod retention;
+mod route;
+
+pub use self::retention::{RetentionFailed, RowsExpired};
+pub use self::route::{CallEnded, RouteDecided, RouteRefused};
+
 use crate::metrics::Metrics;
 
 /// Objects that nobody names any more were collected.

@@ -3,6 +3,8 @@
 //!
 //! Labels hold pools, results and shards only, never ids: their number of values is bounded.
 
+pub mod router;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use self::router::RouterMetrics;
 
 /// The media type of [`Metrics::text`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -37,6 +41,13 @@ pub struct Ending {
 pub struct ByResult {
     /// One of a few words.
     pub result: String,
+}
+
+/// What kind a thing is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByKind {
+    /// One of a few words.
+    pub kind: String,
 }
 
 /// A route of the API and the class of its answer.
@@ -99,12 +110,18 @@ pub struct Metrics {
     pub objects_collected: Counter,
     /// Bytes that this made free.
     pub bytes_collected: Counter,
+    /// Rows that were deleted because they were old, by their kind: `decision`, `call`.
+    pub rows_expired: Family<ByKind, Counter>,
+    /// Times that this was done by how they ended: `done`, `failed`.
+    pub expiries: Family<ByResult, Counter>,
     /// Errors that the bus reported, slow readers and lost connections.
     pub bus_troubles: Family<ByResult, Counter>,
     /// Requests to the API.
     pub api_requests: Family<Answer, Counter>,
     /// How long the API took to answer.
     pub api_seconds: Seconds,
+    /// The router's own.
+    pub router: RouterMetrics,
     /// Executions that a worker began.
     pub executions: Family<OfPool, Counter>,
 }
@@ -138,9 +155,12 @@ impl Metrics {
             collections: Family::default(),
             objects_collected: Counter::default(),
             bytes_collected: Counter::default(),
+            rows_expired: Family::default(),
+            expiries: Family::default(),
             bus_troubles: Family::default(),
             api_requests: Family::default(),
             api_seconds: seconds(),
+            router: RouterMetrics::default(),
             executions: Family::default(),
         };
         let mut registry = Registry::with_prefix("maestro");
@@ -149,6 +169,7 @@ impl Metrics {
         metrics.register_collection(&mut registry);
         metrics.register_pools(&mut registry);
         metrics.register_edges(&mut registry);
+        metrics.router.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
     }
@@ -217,6 +238,16 @@ impl Metrics {
             "Bytes made free by that",
             Unit::Bytes,
             self.bytes_collected.clone(),
+        );
+        registry.register(
+            "rows_expired",
+            "Rows deleted because of their age",
+            self.rows_expired.clone(),
+        );
+        registry.register(
+            "expiries",
+            "Deletions of old rows by how they ended",
+            self.expiries.clone(),
         );
     }
 

@@ -100,6 +100,7 @@ fn call(cost_microusd: u64) -> ModelCall {
         payer: None,
         offline: false,
         wall_ms: 0,
+        overhead_us: None,
         decision: None,
     }
 }

@@ -24,6 +24,7 @@ fn call(cost_microusd: u64, settled: bool) -> ModelCall {
         payer: None,
         offline: false,
         wall_ms: 1,
+        overhead_us: None,
         decision: None,
     }
 }

@@ -70,3 +70,30 @@ async fn where_the_router_acts_a_model_that_fails_gives_way_to_the_next_and_pers
     let run = scene.ask(ACTION, secret).await;
     assert_eq!(run.state, "failed", "nobody said where our own runs");
 }
+
+/// What Maestro adds to a call, with the router, the books and the answer's memory: printed, because it
+/// is this machine's.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_says_what_was_added_to_the_gateways_own_time() {
+    const CALLS: usize = 60;
+    let scene = scene("act").await;
+    let mut added = Vec::new();
+    for number in 0..CALLS {
+        let with = json!({"model": "steady", "prompt": format!("Say {number}.")});
+        let run = scene.ask("litellm.generate", with).await;
+        let ms = run.outputs["overhead_ms"].as_f64();
+        added.push(ms.unwrap_or_else(|| panic!("{run:?}")));
+        assert!(run.calls[0].wall_ms >= 0 && added[number] > 0.0, "{run:?}");
+    }
+    // The first ones look prices up and open connections.
+    let mut warm = added.split_off(10);
+    warm.sort_by(f64::total_cmp);
+    let at = |percent: usize| warm[(warm.len() - 1) * percent / 100];
+    eprintln!(
+        "maestro.overhead_ms of {} calls: p50 {:.2} p95 {:.2} max {:.2}",
+        warm.len(),
+        at(50),
+        at(95),
+        at(100)
+    );
+}

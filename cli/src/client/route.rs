@@ -1,6 +1,6 @@
-//! `/route/choose` and `…/route/decisions`: which model a prompt goes to, and why.
+//! `/route/choose`, `/route/scores` and `…/route/decisions`: which model a prompt goes to, and why.
 
-use maestro_schemas::api::route::{DecisionPage, DecisionRecord};
+use maestro_schemas::api::route::{DecisionPage, DecisionRecord, Learnt, Scores};
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::route::{RouteDecision, RouteRequest};
 use reqwest::Method;
@@ -13,6 +13,12 @@ impl Client {
     pub async fn choose(&self, request: &RouteRequest) -> Result<RouteDecision, Error> {
         let asked = self.request(Method::POST, "/route/choose").json(request);
         self.document(asked.header("x-maestro-project", self.project().as_str())).await
+    }
+
+    /// Tells how good answers were.
+    pub async fn score(&self, scores: &Scores) -> Result<Learnt, Error> {
+        let told = self.request(Method::POST, "/route/scores").json(scores);
+        self.document(told.header("x-maestro-project", self.project().as_str())).await
     }
 
     /// A page of decisions since a time in milliseconds since 1970, the youngest first.

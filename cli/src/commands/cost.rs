@@ -11,14 +11,16 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::target;
 use crate::view::clean::clean;
-use crate::view::duration;
+use crate::view::duration::{self, short};
 use crate::view::table::Table;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Every call of a model counts, of executions whose report did not count too. A call that broke off after
-it was sent counts at the most that it may have cost; such calls stand under UNSETTLED.
+it was sent counts at the most that it may have cost; such calls stand under UNSETTLED. Days stand in their
+order, and one without calls has no row; other rows, the dearest first. The server keeps calls for 400 days
+where it is not told otherwise.
 
 Examples:
   maestro cost
@@ -32,7 +34,8 @@ pub struct Args {
     /// Only calls of this run.
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Only calls of the last while, as 12h or 7d.
+    /// Only calls of the last while, as 12h, 7d or 4w; 30d where nothing is said, and all of a run where
+    /// one is named.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     since: Option<Duration>,
     /// Comma-separated values with a header.
@@ -54,9 +57,17 @@ pub(crate) async fn perform(args: Args, global: &Global, output: Output) -> Resu
     if args.csv {
         output.data(csv(&report).trim_end())?;
     } else {
-        output.show(&report, || table(&report))?;
+        output.show(&report, || format!("{}\n{}", head(&report), table(&report)))?;
     }
     Ok(Exit::Ok)
+}
+
+/// Which calls are summed up. Values for other programs have no such line: there it is `since_ms`.
+fn head(report: &CostReport) -> String {
+    match report.since_ms {
+        0 => "all calls".to_owned(),
+        since => format!("calls of the last {}", short(duration::now_ms().saturating_sub(since))),
+    }
 }
 
 fn table(report: &CostReport) -> String {
@@ -137,13 +148,21 @@ mod tests {
             unsettled: 1,
             offline: 0,
         };
-        CostReport { by: By::Model, rows: vec![row] }
+        CostReport { by: By::Model, since_ms: 0, rows: vec![row] }
     }
 
     #[test]
     fn a_row_says_what_a_thousand_tokens_and_a_task_cost() {
         let text = table(&report("gpt-4o-mini"));
         assert!(text.contains("0.001500  0.001500  0.000750"), "{text}");
+    }
+
+    #[test]
+    fn the_head_says_how_far_back_calls_are_summed_up() {
+        assert_eq!(head(&report("m")), "all calls");
+        let since_ms = duration::now_ms() - 30 * 24 * 3_600 * 1_000 - 5;
+        let bounded = CostReport { since_ms, ..report("m") };
+        assert_eq!(head(&bounded), "calls of the last 30d 00h");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Err
     let options = connect::options(database_url)
         .map_err(|source| Error::service("reach the database for the API", source))?;
     let pool = connect::pool(options, CONNECTIONS);
-    let routing = Routing::start(router, pool.clone(), stop.clone());
+    let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
     let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
     tokio::spawn(async move {
         if let Err(error) = asked.await {

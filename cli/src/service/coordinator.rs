@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use maestro_server::api::serve;
+use maestro_server::background::retention::{CALLS_MIN, DECISIONS_MIN, Keep};
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing;
 use maestro_streams::topology::Topology;
@@ -17,6 +19,7 @@ use super::api;
 use super::bus::Reach;
 use crate::env_vars;
 use crate::error::Error;
+use crate::view::duration;
 
 /// What a coordinator needs.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,6 +40,12 @@ pub struct Settings {
     /// it is named, nothing is permitted that its policies do not permit.
     #[arg(long, env = env_vars::POLICIES, value_name = "DIRECTORY")]
     policies: Option<PathBuf>,
+    /// How long decisions of the router are kept, at least 1h.
+    #[arg(long, env = env_vars::KEEP_DECISIONS, default_value = "30d", value_name = "TIME", value_parser = keep_decisions)]
+    keep_decisions: Duration,
+    /// How long calls of models are kept, and so how far back costs can be summed up, at least 7d.
+    #[arg(long, env = env_vars::KEEP_CALLS, default_value = "400d", value_name = "TIME", value_parser = keep_calls)]
+    keep_calls: Duration,
     /// How many shards runs are spread over; fixed once the cluster has begun.
     #[arg(long, default_value_t = 4, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
@@ -77,8 +86,26 @@ fn config(settings: &Settings, metrics: Metrics) -> Result<CoordinatorConfig, Er
             replicas: settings.replicas,
             ..Topology::default()
         },
+        keep: Keep { decisions: settings.keep_decisions, calls: settings.keep_calls },
         metrics,
     })
+}
+
+fn keep_decisions(text: &str) -> Result<Duration, String> {
+    at_least(text, DECISIONS_MIN, "1h")
+}
+
+fn keep_calls(text: &str) -> Result<Duration, String> {
+    at_least(text, CALLS_MIN, "7d")
+}
+
+fn at_least(text: &str, least: Duration, spoken: &str) -> Result<Duration, String> {
+    let time = duration::parse(text)?;
+    if time >= least {
+        Ok(time)
+    } else {
+        Err(format!("{text} is too short; expected at least {spoken}"))
+    }
 }
 
 /// Serves the API where an address is given; waits for the end where none is.
@@ -114,4 +141,18 @@ async fn serve_api(
     tracing::info!(%address, "the API takes requests");
     serve::serve(listener, api, stop).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_too_short_is_refused_with_the_least() {
+        assert_eq!(keep_calls("400d"), Ok(Keep::default().calls));
+        assert_eq!(keep_decisions("30d"), Ok(Keep::default().decisions));
+        assert!(keep_calls("3d").unwrap_err().contains("at least 7d"));
+        assert!(keep_decisions("0").unwrap_err().contains("at least 1h"));
+        assert!(keep_decisions("long").is_err());
+    }
 }

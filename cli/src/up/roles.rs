@@ -11,6 +11,7 @@ use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
 use maestro_llm::{Gateway, LlmPool};
 use maestro_schemas::name::PoolName;
 use maestro_server::api::serve;
+use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing;
 use maestro_streams::connect::ConnectOptions;
@@ -154,6 +155,7 @@ fn coordinate(
         database_url: stack.postgres.url(),
         store,
         topology: Topology::default(),
+        keep: Keep::default(),
         metrics,
     };
     coordinator::start(config, stop)

@@ -31,10 +31,11 @@ pub fn now_ms() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Reads `500ms`, `90`, `90s`, `10m`, `1.5h`: what `--wait-timeout` takes.
+/// Reads `500ms`, `90`, `90s`, `10m`, `1.5h`, `7d`, `2w`: what `--wait-timeout` and `--since` take.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let refuse =
-        || format!("{text:?} is not a time; expected a number and ms, s, m or h, as 90s or 10m");
+    let refuse = || {
+        format!("{text:?} is not a time; expected a number and ms, s, m, h, d or w, as 90s or 7d")
+    };
     let digits =
         text.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -43,6 +44,8 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" => 60.0,
         "h" => 3_600.0,
+        "d" => 86_400.0,
+        "w" => 604_800.0,
         _ => return Err(refuse()),
     };
     let number: f64 = number.parse().map_err(|_| refuse())?;
@@ -70,7 +73,9 @@ mod tests {
         assert_eq!(parse("90"), Ok(Duration::from_secs(90)));
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("1.5h"), Ok(Duration::from_secs(5_400)));
-        for text in ["", "s", "-1s", "1d", "1e999", "99999999999999999999999h"] {
+        assert_eq!(parse("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(parse("2w"), parse("14d"));
+        for text in ["", "s", "-1s", "1y", "1D", "1e999", "99999999999999999999999h"] {
             assert!(parse(text).is_err(), "{text:?} was taken for a time");
         }
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::background::books;
 use crate::background::collector::{self, Collector};
 use crate::background::notices;
+use crate::background::retention::{self, Keep};
 use crate::fold::{self, Shell};
 use crate::store;
 
@@ -41,6 +42,8 @@ pub struct CoordinatorConfig {
     pub store: ArtifactStore,
     /// How the streams are laid out.
     pub topology: Topology,
+    /// How long rows are kept that are only looked back at.
+    pub keep: Keep,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -113,6 +116,8 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     let publisher = Publisher::open(&voice).await?;
     let telling = tokio::spawn(notices::run(pool.clone(), publisher, stop.clone()));
     let settling = tokio::spawn(books::run(pool.clone(), stop.clone()));
+    let expiring = retention::run(pool.clone(), config.keep, config.metrics.clone(), stop.clone());
+    let expiring = tokio::spawn(expiring);
     let collector = Collector::new(database.clone(), config.store.clone(), stop.clone());
     let collecting = collect(collector, config.metrics)?;
     let shell = Shell {
@@ -128,6 +133,7 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     let ended = fold::run(shell, stop).await;
     telling.abort();
     settling.abort();
+    expiring.abort();
     bus.close().await;
     voice.close().await;
     let _ = tokio::time::timeout(COLLECTOR_STOP_MAX, collecting).await;

@@ -100,7 +100,10 @@ impl By {
 pub struct CostReport {
     /// What each row is about.
     pub by: By,
-    /// The dearest first.
+    /// Only calls since then are summed up, in milliseconds since 1970; 0 where all are.
+    #[serde(default)]
+    pub since_ms: u64,
+    /// The dearest first; days in their order.
     pub rows: Vec<CostRow>,
 }
 

@@ -1,13 +1,12 @@
-//! `/route/choose`, `/route/outcomes`, `/v1/projects/{project}/route/decisions`
+//! `/route/choose`, `/route/outcomes`, `/route/scores`, `/v1/projects/{project}/route/decisions`
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::call::CallOutcome;
 use crate::digest::Digest;
-use crate::id::DecisionId;
+use crate::id::{CoordinatorId, DecisionId};
 use crate::name::ProjectName;
 use crate::route::{Purpose, RouteDecision, RouteRequest};
 
@@ -27,6 +26,63 @@ pub struct Outcomes {
 pub struct Learnt {
     /// Their number.
     pub learnt: usize,
+}
+
+/// The most scores of one report.
+pub const SCORES_MAX: usize = 500;
+
+/// How good answers were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scores {
+    /// At most [`SCORES_MAX`].
+    pub scores: Vec<Score>,
+}
+
+/// How good an answer was, by an evaluation. It names the deployment that gave it, or the decision that
+/// the call followed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// The deployment that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The decision that chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<DecisionId>,
+    /// What the prompt was about; where it is absent, what the decision's request says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// 0 to 1.
+    pub score: f64,
+}
+
+/// A score of a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// The deployment.
+    pub deployment: String,
+    /// What the prompt was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// 0 to 1.
+    pub score: f64,
+}
+
+/// What one process that serves the API was told, for all others to learn it too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Who was told, and has learnt it.
+    pub from: CoordinatorId,
+    /// What became of calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<CallOutcome>,
+    /// How good answers were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Scored>,
+    /// Calls that are about to be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<CallDecided>,
 }
 
 /// A decision with all that it was made from.
@@ -90,11 +146,9 @@ pub struct RouteQuestion {
     pub purpose: Purpose,
 }
 
-/// What routers tell each other: a call that follows a decision is about to be made.
+/// A call that follows a decision is about to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallDecided {
-    /// Who decided: it hears its own words too.
-    pub router: Uuid,
     /// The decision.
     pub decision_id: DecisionId,
     /// Where it goes.

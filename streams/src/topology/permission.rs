@@ -14,8 +14,8 @@ use super::{
 const CALLS_MODELS: &str = "llm";
 const CHOOSE: &str = "choose";
 const LEARN: &str = "learn";
-/// What routers tell each other.
-const DECIDED: &str = "decided";
+/// What processes that serve the API tell each other; nobody else may.
+const SHARE: &str = "share";
 
 fn route(method: &str) -> String {
     format!("{ROOT}.{}.route.{method}", word::RPC)
@@ -103,7 +103,7 @@ fn api() -> Permissions {
     publish.push(format!("$JS.ACK.*.*.{submissions}.>"));
     publish.push(format!("{ROOT}.{}.{}.*", word::DEAD, word::SUBMIT));
     let mut subscribe = under(&["heartbeat.>", "log.>", "event.>"]);
-    subscribe.extend([CHOOSE, LEARN, DECIDED].map(route));
+    subscribe.extend([CHOOSE, LEARN, SHARE].map(route));
     Permissions { publish, subscribe }
 }
 

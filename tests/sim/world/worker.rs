@@ -423,6 +423,7 @@ fn call(settled: bool) -> ModelCall {
         payer: None,
         offline: false,
         wall_ms: 1,
+        overhead_us: None,
         decision: None,
     }
 }

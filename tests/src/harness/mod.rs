@@ -8,6 +8,7 @@ use maestro_cli::local::nats_config::{Permissions, Rule, User};
 use maestro_cli::local::postgres::{self, Postgres};
 use maestro_cli::local::tools::Search;
 use maestro_evidence::store::ArtifactStore;
+use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::{self, Role, Topology};
@@ -100,6 +101,7 @@ impl Cluster {
             database_url: self.postgres.url(),
             store: self.store.clone(),
             topology: self.topology.clone(),
+            keep: Keep::default(),
             metrics: Metrics::new(),
         };
         let stop = CancellationToken::new();

@@ -136,6 +136,7 @@ mod tests {
             payer: None,
             offline: false,
             wall_ms: 0,
+            overhead_us: None,
             decision: None,
         }
     }

@@ -18,6 +18,7 @@ use crate::cap::{Begun, Planned};
 use crate::error::Error;
 use crate::gateway::Endpoint;
 use crate::ollama::parameters::Wish;
+use crate::overhead::{Overhead, Times};
 use crate::parameters::{Asked, Sampling};
 use crate::prompt::{self, Messages};
 use crate::request::{Call, memory_key};
@@ -34,7 +35,12 @@ const JSON_ROLE: &str = "json";
 
 /// Carries an execution out.
 pub(crate) async fn carry_out(shared: Arc<Shared>, execution: Execution) -> Outcome {
-    let attempt = Attempt { shared: &shared, execution: &execution, endpoint: OnceCell::default() };
+    let attempt = Attempt {
+        shared: &shared,
+        execution: &execution,
+        endpoint: OnceCell::default(),
+        overhead: Overhead::default(),
+    };
     let work = attempt.work();
     // What is dropped here in the middle of a call has been written down at the most it may cost.
     let done = execution.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped));
@@ -46,6 +52,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) execution: &'a Execution,
     pub(crate) endpoint: OnceCell<Endpoint>,
+    pub(crate) overhead: Overhead,
 }
 
 /// A conversation that is to end in one answer.
@@ -128,6 +135,14 @@ impl Attempt<'_> {
     /// An answer, unless it was paid for already: of the model that the router names, or of the next
     /// where that one fails and the router may act.
     async fn ask(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
+        let taken = Instant::now();
+        let answer = self.ask_models(call, ordinal).await?;
+        self.overhead.took(taken);
+        Ok(answer)
+    }
+
+    async fn ask_models(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
+        let mut taken = Instant::now();
         let key = memory_key(&self.execution.task, ordinal, &call.body());
         if let Some(answer) = self.recalled(key).await {
             return Ok(answer);
@@ -138,7 +153,7 @@ impl Attempt<'_> {
             let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
             route.vouches(call)?;
             let place = self.execution.ledger.calls().len();
-            let error = match self.call(call, &route).await {
+            let error = match self.call(call, &route, (taken, !tried.is_empty())).await {
                 Ok(paid) => return Ok(self.remembered(key, place, paid).await),
                 Err(error) => error,
             };
@@ -147,6 +162,7 @@ impl Attempt<'_> {
                     tried.push(deployment.to_owned());
                     let line = format!("\n[superseded: {error}; the next model is asked]");
                     self.execution.log.line(&line).await;
+                    taken = Instant::now();
                 }
                 _ => return Err(error),
             }
@@ -154,7 +170,12 @@ impl Attempt<'_> {
     }
 
     /// One call.
-    async fn call(&self, call: &Call, route: &Route) -> Result<(Answer, ModelCall), Error> {
+    async fn call(
+        &self,
+        call: &Call,
+        route: &Route,
+        (taken, is_fallback): (Instant, bool),
+    ) -> Result<(Answer, ModelCall), Error> {
         let way = self.way(route).await?;
         let call = Call { model: way.model(route), ..call.clone() };
         let price = self.known(way.price(self, &route.model).await)?;
@@ -168,18 +189,19 @@ impl Attempt<'_> {
                 offline: way.is_offline(),
             })
             .await?;
-        let started = Instant::now();
         let name = self.name(&spending);
+        let sent = Instant::now();
         let ended = way.chat((&route.model, name.as_deref()), &body, &self.execution.log).await;
-        let elapsed = started.elapsed();
-        route.tell(self.execution, ended.as_ref(), elapsed).await;
+        let times = Times::ending_now(taken, sent);
+        self.overhead.waited(times);
+        route.tell(self.execution, ended.as_ref(), (times.elapsed(), is_fallback)).await;
         match ended {
             Ok(answer) => {
-                let paid = spending.answered(&answer, price, elapsed);
+                let paid = spending.answered(&answer, price, times);
                 Ok((answer, paid))
             }
             Err(error) => {
-                spending.failed(&error, elapsed);
+                spending.failed(&error, times);
                 Err(error)
             }
         }
@@ -206,6 +228,7 @@ impl Attempt<'_> {
             ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
             ("offline".to_owned(), json!(self.is_offline())),
         ]);
+        outputs.extend(self.overhead.ms().map(|ms| ("overhead_ms".to_owned(), json!(ms))));
         if answer.text.len() > TEXT_INLINE_MAX {
             artifacts.push(
                 keep(

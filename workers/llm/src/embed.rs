@@ -9,6 +9,7 @@ use crate::answer::{Answer, name};
 use crate::attempt::{Attempt, keep};
 use crate::call::Caller;
 use crate::error::Error;
+use crate::overhead::Times;
 use crate::parameters::{Embed, Sampling, Texts};
 use crate::price::{self, Price};
 use crate::request::Call;
@@ -25,6 +26,7 @@ impl Attempt<'_> {
             Texts::One(_) => 1,
             Texts::Several(texts) => texts.len(),
         };
+        let taken = Instant::now();
         let (place, decision) = self.permitted(&asked).await?;
         let Embed { model, input, dimensions, .. } = asked;
         let caller = self.caller().await?;
@@ -43,15 +45,17 @@ impl Attempt<'_> {
         let started = Instant::now();
         let name = self.name(&spending);
         let caller = Caller { name: name.as_deref(), ..caller };
-        let (answer, headers) = match caller.post(&model, "/v1/embeddings", &body).await {
+        let ended = caller.post(&model, "/v1/embeddings", &body).await;
+        let times = Times::ending_now(taken, started);
+        let (answer, headers) = match ended {
             Ok(found) => found,
             Err(error) => {
-                spending.failed(&error, started.elapsed());
+                spending.failed(&error, times);
                 return Err(error);
             }
         };
         let answered = embedded(&answer, &headers);
-        spending.answered(&answered, price, started.elapsed());
+        spending.answered(&answered, price, times);
         let vectors = vectors(&model, &answer, count)?;
         let dimensions = vectors.first().map_or(0, Vec::len);
         let bytes = serde_json::to_vec(&vectors).unwrap_or_default();

@@ -32,6 +32,7 @@ mod error;
 pub mod gateway;
 mod memo;
 pub mod ollama;
+mod overhead;
 mod parameters;
 mod price;
 mod prompt;

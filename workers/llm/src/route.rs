@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::parameters::Sampling;
+use crate::price::microusd;
 use crate::request::Call;
 
 /// How many models are tried for one call.
@@ -168,7 +169,7 @@ impl Route {
         &self,
         execution: &Execution,
         ended: Result<&Answer, &Error>,
-        elapsed: Duration,
+        (elapsed, fallback): (Duration, bool),
     ) {
         let Some(decided) = &self.decided else { return };
         let class = match ended {
@@ -192,7 +193,8 @@ impl Route {
             retry_after_ms,
             input_tokens: answer.map(|answer| answer.input_tokens),
             output_tokens: answer.map(|answer| answer.output_tokens),
-            cost_microusd: None,
+            cost_microusd: answer.and_then(|answer| answer.reported_cost).map(microusd),
+            fallback,
             topic: None,
             score: None,
         };
@@ -210,7 +212,7 @@ impl Route {
         elapsed: Duration,
     ) {
         if matches!(self.of_model(model), Named::Here(_)) {
-            self.tell(execution, ended, elapsed).await;
+            self.tell(execution, ended, (elapsed, false)).await;
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A call in the books: at the most it may cost before it is made, at what it did afterwards.
 
-use std::time::Duration;
-
 use maestro_kit::account::{self, Account};
 use maestro_kit::ledger::Entry;
 use maestro_schemas::digest::Digest;
@@ -11,6 +9,7 @@ use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::error::Error;
+use crate::overhead::Times;
 use crate::price::{Price, microusd};
 
 /// Statuses after which a provider may have done the work: its own faults and timeouts on the way.
@@ -55,6 +54,7 @@ impl Spending {
             payer: None,
             offline,
             wall_ms: 0,
+            overhead_us: None,
             decision: made.decision,
         };
         Ok(Self { entry: account.begin(call).await? })
@@ -66,8 +66,8 @@ impl Spending {
     }
 
     /// The model answered: what the gateway reports counts, else what its prices say.
-    pub(crate) fn answered(self, answer: &Answer, price: Price, elapsed: Duration) -> ModelCall {
-        let told = self.told(answer, elapsed);
+    pub(crate) fn answered(self, answer: &Answer, price: Price, times: Times) -> ModelCall {
+        let told = self.told(answer, times);
         let counted =
             answer.is_counted.then(|| price.of(answer.input_tokens, answer.output_tokens));
         // A gateway reports 0 also where it knows no price and nothing was counted.
@@ -82,30 +82,28 @@ impl Spending {
     }
 
     /// The call failed: for nothing where nobody took it, in full where it may have been carried out.
-    pub(crate) fn failed(self, error: &Error, elapsed: Duration) {
+    pub(crate) fn failed(self, error: &Error, times: Times) {
         let free = match error {
             Error::Refused { status, .. } => !MAY_HAVE_RUN.contains(status),
             error => matches!(error, Error::Connection { .. }),
         };
         let call = self.entry.call().clone();
         let cost_microusd = if free || call.offline { 0 } else { call.cost_microusd };
-        let wall_ms = millis(elapsed);
-        self.entry.settle(ModelCall { cost_microusd, settled: free, wall_ms, ..call });
+        let wall_ms = times.wall_ms();
+        let overhead_us = Some(times.overhead_us());
+        self.entry.settle(ModelCall { cost_microusd, settled: free, wall_ms, overhead_us, ..call });
     }
 
-    fn told(&self, answer: &Answer, elapsed: Duration) -> ModelCall {
+    fn told(&self, answer: &Answer, times: Times) -> ModelCall {
         ModelCall {
             served_by: answer.served_by.clone(),
             deployment: answer.deployment.clone(),
             input_tokens: answer.input_tokens,
             output_tokens: answer.output_tokens,
             settled: true,
-            wall_ms: millis(elapsed),
+            wall_ms: times.wall_ms(),
+            overhead_us: Some(times.overhead_us()),
             ..self.entry.call().clone()
         }
     }
-}
-
-fn millis(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }

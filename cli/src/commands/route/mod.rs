@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod replay;
+pub mod score;
 pub mod simulate;
 mod table;
 pub mod tags;
@@ -17,7 +18,8 @@ use crate::output::Output;
 Examples:
   maestro route simulate --train last-month.csv --judge this-month.csv
   maestro route tags prompt.txt
-  maestro route replay dec_01h455vb4pex5vsknk084sn02q")]
+  maestro route replay dec_01h455vb4pex5vsknk084sn02q
+  maestro route score --decision dec_01h455vb4pex5vsknk084sn02q --score 0.8")]
 pub struct Args {
     #[command(subcommand)]
     ask: Ask,
@@ -29,6 +31,8 @@ enum Ask {
     Simulate(simulate::Args),
     /// Make a decision again from what it was made from, or by other policies.
     Replay(replay::Args),
+    /// Tell how good an answer was, so that the router learns it.
+    Score(score::Args),
     /// Measure how long a server takes to decide.
     Bench(bench::Args),
     /// Say what of a text is personal data, a secret, or under export control.
@@ -40,6 +44,7 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
     match args.ask {
         Ask::Simulate(args) => simulate::perform(&args, output),
         Ask::Replay(args) => replay::perform(args, global, output).await,
+        Ask::Score(args) => score::perform(args, global, output).await,
         Ask::Bench(args) => bench::perform(args, global, output).await,
         Ask::Tags(args) => tags::perform(&args, output),
     }

@@ -9,6 +9,7 @@ use super::extract::{InProject, Json, Pairs};
 use super::problem::Refusal;
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
+use super::routing::now_ms;
 use crate::app::show_cost::Query;
 
 const FILTERS: &[Parameter] = &[
@@ -21,7 +22,7 @@ const FILTERS: &[Parameter] = &[
     Parameter {
         place: "query",
         name: "since_ms",
-        summary: "Only calls since then, in milliseconds since 1970.",
+        summary: "Only calls since then, in milliseconds since 1970; where it is absent those of the last 30 days, and all of a run where one is named.",
     },
     Parameter { place: "query", name: "until_ms", summary: "Only calls before then." },
     Parameter { place: "query", name: "limit", summary: "The most rows, at most 1000." },
@@ -32,7 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(
             "/v1/projects/{project}/cost",
             Access::InProject(Role::Viewer),
-            "What calls of models took and cost, the dearest first.",
+            "What calls of models took and cost, the dearest first; days in their order.",
             show,
         )
         .answers::<CostReport>()
@@ -62,7 +63,7 @@ async fn show(
         limit: pairs.read("limit", "a whole number")?,
     };
     pairs.finish()?;
-    Ok(axum::Json(api.app.show_cost(&asker.project, query).await?))
+    Ok(axum::Json(api.app.show_cost(&asker.project, query, now_ms()).await?))
 }
 
 async fn settle(

@@ -1,4 +1,4 @@
-//! `/route/choose` and `/route/outcomes`, for whoever calls models; `…/route/decisions`, for whoever
+//! `/route/choose`, `/route/outcomes` and `/route/scores`, for whoever calls and judges models; `…/route/decisions`, for whoever
 //! asks why.
 //!
 //! The project stands in the header `X-Maestro-Project`, since the path of the first is given by the
@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use maestro_router::decide::Failure;
 use maestro_router::objective::{self, Objectives};
-use maestro_schemas::api::route::{DecisionPage, DecisionRecord, Learnt, OUTCOMES_MAX, Outcomes};
+use maestro_schemas::api::route::{DecisionPage, DecisionRecord, Learnt, Outcomes, Scores};
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{RouteDecision, RouteRequest};
@@ -21,6 +21,7 @@ use super::extract::{InProject, Json, Pairs};
 use super::problem::{Kind, Refusal};
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
+use crate::app::learn::Unlearnt;
 use crate::app::list_decisions::Query;
 use crate::routing::{Asking, Error};
 
@@ -78,6 +79,16 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<Learnt>()
         .with(&[OF_PROJECT])
         .up_to(1 << 20),
+        Route::post(
+            "/route/scores",
+            Access::Somewhere(Role::Admin),
+            "How good answers were by an evaluation, to be learnt from.",
+            score,
+        )
+        .takes::<Scores>()
+        .answers::<Learnt>()
+        .with(&[OF_PROJECT])
+        .up_to(256 << 10),
         Route::get(
             "/v1/projects/{project}/route/decisions",
             Access::InProject(Role::Viewer),
@@ -118,16 +129,22 @@ async fn learn(
     State(api): State<Api>,
     caller: Caller,
     headers: HeaderMap,
-    Json(Outcomes { outcomes }): Json<Outcomes>,
+    Json(outcomes): Json<Outcomes>,
 ) -> Result<axum::Json<Learnt>, Refusal> {
     // Providers are shared by all projects, so it takes more than to ask.
     project(&caller, &headers, Role::Admin)?;
-    if outcomes.len() > OUTCOMES_MAX {
-        let found = outcomes.len();
-        let detail = format!("outcomes: found {found}; expected at most {OUTCOMES_MAX}");
-        return Err(Refusal::new(Kind::Body, detail));
-    }
-    Ok(axum::Json(Learnt { learnt: api.app.routing.learn(outcomes, now_ms())? }))
+    Ok(axum::Json(api.app.learn(outcomes, now_ms()).await?))
+}
+
+async fn score(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(scores): Json<Scores>,
+) -> Result<axum::Json<Learnt>, Refusal> {
+    // Deployments are shared by all projects too.
+    let project = project(&caller, &headers, Role::Admin)?;
+    Ok(axum::Json(api.app.score(&project, scores).await?))
 }
 
 async fn list(
@@ -186,9 +203,18 @@ fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str
         .map_err(|_| Refusal::new(Kind::Parameter, format!("{name}: expected visible ASCII")))
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<Unlearnt> for Refusal {
+    fn from(error: Unlearnt) -> Self {
+        match error {
+            Unlearnt::Told(error) => error.into(),
+            Unlearnt::Routing(error) => error.into(),
+        }
+    }
 }
 
 impl From<Error> for Refusal {

@@ -7,6 +7,7 @@
 pub mod bus;
 pub mod cancel_run;
 pub mod follow_run;
+pub mod learn;
 pub mod list_attempts;
 pub mod list_decisions;
 pub mod list_pools;

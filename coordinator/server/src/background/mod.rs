@@ -3,3 +3,4 @@
 pub mod books;
 pub mod collector;
 pub mod notices;
+pub mod retention;

@@ -7,6 +7,8 @@
 //! | [`source`] | the configuration's file, read again while it runs |
 //! | [`judge`], `question` | asks the policies about each deployment, and what they are told |
 //! | [`registry`] | which version of a prompt a text is, and its labels |
+//! | [`share`] | learns what other processes were told, and scores of evaluations |
+//! | `told` | what is logged, counted and traced of decisions and calls |
 //! | [`recorder`] | writes decisions down, in batches, off the path of the answer |
 //!
 //! The API and the bus ask it ([`crate::api`], [`crate::rpc`]). The decision itself is
@@ -18,7 +20,9 @@ pub mod judge;
 mod question;
 pub mod recorder;
 pub mod registry;
+pub mod share;
 pub mod source;
+mod told;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -33,17 +37,17 @@ use maestro_router::live::Live;
 use maestro_router::objective::Objectives;
 use maestro_router::tags::{self, Settings};
 use maestro_schemas::api::route::{CallDecided, OUTCOMES_MAX};
-use maestro_schemas::call::{CallOutcome, NAME_BYTES_MAX};
-use maestro_schemas::id::DecisionId;
+use maestro_schemas::call::CallOutcome;
+use maestro_schemas::id::{CoordinatorId, DecisionId};
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{
     Cause, Choice, Mode, Purpose, Registered, RouteDecision, RouteRequest,
 };
+use maestro_telemetry::metrics::Metrics;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use self::judge::{Case, Judge, PromptDenied};
 use self::recorder::{Decided, Recorder};
@@ -101,8 +105,9 @@ struct Shared {
     recorder: Recorder,
     registry: Registry,
     pool: PgPool,
-    /// This router among all.
-    id: Uuid,
+    metrics: Metrics,
+    /// This process, among those that tell each other what they learn.
+    process: CoordinatorId,
     begun: broadcast::Sender<CallDecided>,
 }
 
@@ -125,7 +130,12 @@ pub struct Asking {
 
 impl Routing {
     /// Reads what it is told for the first time, and again until `stop`.
-    pub fn start(options: Options, pool: PgPool, stop: CancellationToken) -> Self {
+    pub fn start(
+        options: Options,
+        pool: PgPool,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Self {
         let shared = Arc::new(Shared {
             source: Source::open(options.config),
             judge: options.policies.map(|root| Judge::new(Policies::open(root))),
@@ -133,7 +143,8 @@ impl Routing {
             recorder: Recorder::start(pool.clone()),
             registry: Registry::new(pool.clone()),
             pool,
-            id: Uuid::now_v7(),
+            metrics,
+            process: CoordinatorId::generate(),
             begun: broadcast::Sender::new(BEGUN_MAX),
         });
         let watched = shared.clone();
@@ -169,6 +180,13 @@ impl Routing {
     /// Decides. Takes as long as reading the prompt for tags takes, and asks the database where a probe is
     /// due, so it is no matter for a thread that serves others: call it where one may block.
     pub fn choose(&self, asking: Asking) -> Result<RouteDecision, Error> {
+        let telling = told::Telling::begin(&asking);
+        let decided = telling.span.in_scope(|| self.decide(asking));
+        telling.end(&decided, &self.shared.metrics);
+        decided
+    }
+
+    fn decide(&self, asking: Asking) -> Result<RouteDecision, Error> {
         let held = match self.shared.source.held() {
             Ok(held) => held,
             Err(why) => return Err(self.without_router(asking, why)),
@@ -212,22 +230,14 @@ impl Routing {
         let fixed = choice.instead_of.as_ref().map(|other| &other.deployment);
         let used = fixed.filter(|_| choice.mode != Mode::Act).unwrap_or(&choice.deployment);
         self.live().begin(decision.decision_id, used, now_ms);
-        let (router, decision_id, deployment) =
-            (self.shared.id, decision.decision_id, used.clone());
+        let (decision_id, deployment) = (decision.decision_id, used.clone());
         // Nobody listens where there is no bus.
-        let _ = self.shared.begun.send(CallDecided { router, decision_id, deployment });
+        let _ = self.shared.begun.send(CallDecided { decision_id, deployment });
     }
 
     /// What this router decided, to be told to the others.
     pub(crate) fn begun(&self) -> broadcast::Receiver<CallDecided> {
         self.shared.begun.subscribe()
-    }
-
-    /// Counts a call that another router decided on.
-    pub(crate) fn begun_elsewhere(&self, told: &CallDecided, now_ms: u64) {
-        if told.router != self.shared.id && told.deployment.len() <= NAME_BYTES_MAX {
-            self.live().begin(told.decision_id, &told.deployment, now_ms);
-        }
     }
 
     /// Why there is no decision where there is no router: a prompt that the policies forbid goes first.
@@ -301,7 +311,8 @@ impl Routing {
             retry_after_ms: one.retry_after_ms.map(|pause| pause.min(OUTCOME_AGE_MS_MAX)),
             ..one
         });
-        Ok(past.filter(|outcome| live.learn(&held.config, outcome)).count())
+        let learnt = past.filter(|outcome| live.learn(&held.config, outcome));
+        Ok(learnt.inspect(|outcome| told::call_ended(outcome, &self.shared.metrics)).count())
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -336,7 +347,9 @@ impl Shared {
         {
             let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
             live.retain(&held.config);
+            self.metrics.router.breakers.clear();
         }
+        self.tell_breakers();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | file | what may be asked |
 //! |---|---|
-//! | [`route`] | which model a call goes to; what became of calls |
+//! | [`route`] | which model a call goes to; what became of calls, and how good answers were |
 //!
 //! Only reads, and what is learnt of providers; what changes a run goes through its inbox.
 

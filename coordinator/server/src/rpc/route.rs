@@ -1,4 +1,5 @@
-//! The router over the bus: `route.choose` and `route.learn`, for workers that call models.
+//! The router over the bus: `route.choose` and `route.learn`, for workers that call models;
+//! `route.share`, for processes that serve the API to tell each other what they were told over HTTP.
 //!
 //! A question that finds the line full is not answered, and its asker asks no model; nor does it where a
 //! configuration is named and cannot be used.
@@ -8,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use maestro_router::decide::Failure;
 use maestro_router::objective;
-use maestro_schemas::api::route::{CallDecided, Outcomes, RouteAnswer, RouteQuestion};
+use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion, Shared};
 use maestro_schemas::codec;
 use maestro_schemas::route::{Registered, RouteRequest};
 use maestro_streams::connect::{Connection, Error as BusError, Received};
@@ -31,16 +32,15 @@ pub async fn run(
     routing: Routing,
     stop: CancellationToken,
 ) -> Result<(), BusError> {
-    let method = |name| subject::rpc("route", name);
-    let (Some(choose), Some(learn), Some(decided)) =
-        (method("choose"), method("learn"), method("decided"))
+    let [Some(choose), Some(learn), Some(share)] =
+        ["choose", "learn", "share"].map(|method| subject::rpc("route", method))
     else {
         return Ok(());
     };
     let mut choosing = connection.subscribe_shared(&choose, SHARE).await?;
     // What became of calls is for all of them: each has a picture of its own.
     let mut learning = connection.subscribe(&learn).await?;
-    let mut elsewhere = connection.subscribe(&decided).await?;
+    let mut sharing = connection.subscribe(&share).await?;
     let mut here = routing.begun();
     let line = Arc::new(Semaphore::new(AT_ONCE_MAX));
     loop {
@@ -58,10 +58,10 @@ pub async fn run(
                 });
             }
             Some(received) = learning.next() => learnt(&routing, &received),
-            Some(received) = elsewhere.next() => heard(&routing, &received),
-            Ok(told) = here.recv() => {
-                if let Ok(bytes) = codec::encode(&told) {
-                    connection.tell(decided.clone(), bytes.into()).await;
+            Some(received) = sharing.next() => heard(&routing, &received),
+            Ok(begun) = here.recv() => {
+                if let Ok(bytes) = codec::encode(&routing.share_begun(begun)) {
+                    connection.tell(share.clone(), bytes.into()).await;
                 }
             }
             else => return Ok(()),
@@ -145,16 +145,16 @@ fn refused(status: u16, code: &str, error: &dyn std::error::Error) -> RouteAnswe
     RouteAnswer::Refused { code: code.to_owned(), status, message: error.to_string() }
 }
 
-/// A router has decided.
-fn heard(routing: &Routing, received: &Received) {
-    if let Ok(told) = codec::decode::<CallDecided>(&received.payload) {
-        routing.begun_elsewhere(&told, now_ms());
-    }
-}
-
 fn learnt(routing: &Routing, received: &Received) {
     let Ok(Outcomes { outcomes }) = codec::decode(&received.payload) else { return };
     if let Err(error) = routing.learn(outcomes, now_ms()) {
         tracing::debug!(%error, "outcomes of calls are passed over");
+    }
+}
+
+fn heard(routing: &Routing, received: &Received) {
+    let Ok(shared) = codec::decode::<Shared>(&received.payload) else { return };
+    if let Err(error) = routing.hear(shared, now_ms()) {
+        tracing::debug!(%error, "what another process was told is passed over");
     }
 }

@@ -1,4 +1,6 @@
-//! What calls of models took and cost, summed up. Written by commits only.
+//! What calls of models took and cost, summed up. Written by commits only; old rows go.
+
+use std::time::Duration;
 
 use maestro_schemas::api::cost::{By, CostRow};
 use maestro_schemas::id::RunId;
@@ -19,7 +21,7 @@ pub struct Filter {
     pub since_ms: u64,
     /// Before this time.
     pub until_ms: u64,
-    /// The most rows, the dearest first.
+    /// The most rows, the dearest first; of days the last ones.
     pub rows_max: u16,
 }
 
@@ -35,7 +37,7 @@ struct Record {
     offline: i64,
 }
 
-/// The sums, the dearest first.
+/// The sums, the dearest first; of days the last ones, in their order.
 pub async fn sums(
     db: impl PgExecutor<'_>,
     project: &ProjectName,
@@ -57,7 +59,8 @@ pub async fn sums(
                 count(*) filter (where offline) as offline
            from model_call
           where project = $1 and at_ms >= $3 and at_ms < $4 and ($5::uuid is null or run = $5)
-          group by 1 order by sum(cost_microusd) desc, 1 limit $6",
+          group by 1
+          order by case when $2 = 'day' then max(at_ms) else sum(cost_microusd) end desc, 1 limit $6",
     )
     .bind(project.as_str())
     .bind(filter.by.as_str())
@@ -68,7 +71,28 @@ pub async fn sums(
     .fetch_all(db)
     .await
     .map_err(Error::doing("sum up what models cost"))?;
-    records.into_iter().map(|record| record.row(filter.by)).collect()
+    let mut rows: Vec<CostRow> =
+        records.into_iter().map(|record| record.row(filter.by)).collect::<Result<_, _>>()?;
+    if filter.by == By::Day {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+/// Deletes calls that are older than `age`, the oldest first, at most so many; answers how many.
+pub async fn expire(db: impl PgExecutor<'_>, age: Duration, count_max: u16) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "delete from model_call where (execution, ordinal) in (
+           select execution, ordinal from model_call
+            where at_ms < (extract(epoch from now()) * 1000)::bigint - $1
+            order by at_ms limit $2 for update skip locked)",
+    )
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    .bind(i32::from(count_max))
+    .execute(db)
+    .await
+    .map_err(Error::doing("let old calls go"))?;
+    Ok(done.rows_affected())
 }
 
 impl Record {

@@ -1,6 +1,8 @@
-//! What the router decided, with all that it decided from. Written by its recorder only.
+//! What the router decided, with all that it decided from. Written by its recorder only; old rows
+//! go. Configurations stay: there is one for each edit of a file.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use maestro_schemas::api::route::{DecisionRecord, KeptDecision};
 use maestro_schemas::digest::Digest;
@@ -92,6 +94,37 @@ pub async fn find(
     found.map(|record| record.read(id)).transpose()
 }
 
+/// What a decision chose, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The deployment.
+    pub deployment: String,
+    /// What the request says that the prompt is about.
+    pub topic: Option<String>,
+}
+
+/// What these decisions of a project chose; those that are not there are left out.
+pub async fn served(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    ids: &[DecisionId],
+) -> Result<BTreeMap<DecisionId, Served>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(Uuid, String, Option<String>)> = sqlx::query_as(
+        "select id, deployment, request ->> 'topic' from route_decision
+          where project = $1 and id = any ($2)",
+    )
+    .bind(project.as_str())
+    .bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await
+    .map_err(Error::doing("look up what decisions chose"))?;
+    let read = |(id, deployment, topic)| (DecisionId::from_uuid(id), Served { deployment, topic });
+    Ok(rows.into_iter().map(read).collect())
+}
+
 /// Which decisions.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter {
@@ -159,6 +192,22 @@ pub async fn config(db: impl PgExecutor<'_>, digest: Digest) -> Result<Option<St
         .fetch_optional(db)
         .await
         .map_err(Error::doing("read the router's configuration"))
+}
+
+/// Deletes decisions that are older than `age`, the oldest first, at most so many; answers how many.
+pub async fn expire(db: impl PgExecutor<'_>, age: Duration, count_max: u16) -> Result<u64, Error> {
+    let done = sqlx::query(
+        "delete from route_decision where id in (
+           select id from route_decision
+            where at_ms < (extract(epoch from now()) * 1000)::bigint - $1
+            order by at_ms limit $2 for update skip locked)",
+    )
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    .bind(i32::from(count_max))
+    .execute(db)
+    .await
+    .map_err(Error::doing("let old decisions go"))?;
+    Ok(done.rows_affected())
 }
 
 impl Kept {

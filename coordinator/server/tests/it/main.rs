@@ -9,6 +9,7 @@
 )]
 
 mod api_access;
+mod api_cost;
 mod api_cost_policy;
 mod api_events;
 mod api_hostile;
@@ -17,8 +18,10 @@ mod api_objects;
 mod api_prompts;
 mod api_routing;
 mod api_runs;
+mod api_scores;
 mod api_steps;
 mod collector;
+mod retention;
 mod store_commit;
 mod store_load;
 mod store_records;

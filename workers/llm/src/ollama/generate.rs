@@ -19,6 +19,7 @@ use crate::call::Caller;
 use crate::cap::{Begun, Planned};
 use crate::error::Error;
 use crate::gateway::Endpoint;
+use crate::overhead::Times;
 use crate::price::Price;
 use crate::request::{Call, memory_key};
 use crate::route::Route;
@@ -142,6 +143,7 @@ impl Attempt<'_> {
     ) -> Result<(Answer, ModelCall), Error> {
         let Some(host) = self.shared.fleet.host(seat) else { return Err(Error::ShuttingDown) };
         let (model, why) = (&call.model, seat.chosen.why);
+        let taken = Instant::now();
         self.execution.log.line(&format!("[{} is asked for {model}: {why}]", host.name)).await;
         let price = price(host);
         let Begun { body, spending } = self
@@ -158,15 +160,17 @@ impl Attempt<'_> {
         let endpoint = Endpoint { url: host.url.clone(), key: host.key.clone(), offline: None };
         let client = self.shared.clients.of(&host.url);
         let caller = Caller { client, endpoint: &endpoint, name: None };
-        match caller.talk(&call.model, &body, &self.execution.log).await {
+        let ended = caller.talk(&call.model, &body, &self.execution.log).await;
+        let times = Times::ending_now(taken, started);
+        match ended {
             Ok(answer) => {
                 let deployment = Some(format!("{PREFIX}{}", host.name));
                 let answer = Answer { deployment, ..answer };
-                let paid = spending.answered(&answer, price, started.elapsed());
+                let paid = spending.answered(&answer, price, times);
                 Ok((answer, paid))
             }
             Err(error) => {
-                spending.failed(&error, started.elapsed());
+                spending.failed(&error, times);
                 Err(error)
             }
         }

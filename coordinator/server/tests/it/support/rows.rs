@@ -162,6 +162,7 @@ pub fn call_row(run: RunId, step: StepAddress, cost_microusd: u64) -> CallRow {
             payer: None,
             offline: false,
             wall_ms: 20,
+            overhead_us: None,
             decision: None,
         },
     }

@@ -9,6 +9,7 @@ use maestro_schemas::id::TokenId;
 use maestro_server::api::{Api, admit, serve};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
+use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing::{self, Routing};
 use maestro_server::rpc;
@@ -74,6 +75,7 @@ impl Stack {
             database_url: database.url.clone(),
             store: ArtifactStore::local(directory.path()).unwrap(),
             topology: Topology::default(),
+            keep: Keep::default(),
             metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
@@ -92,13 +94,14 @@ impl Stack {
         let objects = ArtifactStore::local(directory.path()).unwrap();
         let bus = Bus::open(nats.connect(&Role::Api).await).await.unwrap();
         let pool = database.pool();
-        let routing = Routing::start(router, pool.clone(), stop.clone());
+        let metrics = Metrics::new();
+        let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
         let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serve::serve(listener, Api::new(app, Metrics::new()), stop.clone()));
+        tokio::spawn(serve::serve(listener, Api::new(app, metrics), stop.clone()));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .tls_certs_only([])
