@@ -171,10 +171,9 @@ fn is_secret(value: &[u8], chosen: bool, quoted: bool) -> bool {
     let both = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     let sign = has(|byte| byte.is_ascii_punctuation() && !matches!(byte, b'_' | b'-' | b'.'));
     let classes = usize::from(digit) + usize::from(both) + usize::from(sign);
-    // Calls, indexes, variables and formats of programs.
+    // Calls, indexes, variables and formats of programs, and names of variables in configurations.
     let program = has(|byte| b"()[]{}<>\\ ".contains(byte))
-        || value.starts_with(b"$")
-        || value.starts_with(b"%");
+        || [b"$".as_slice(), b"%", b"os.environ/"].iter().any(|first| value.starts_with(first));
     if value.len() < VALUE_MIN || program || !letter || !digit || is_placeholder(value) {
         return false;
     }
@@ -273,6 +272,7 @@ mod tests {
             "token = tokens[1]",
             "password: changeme123",
             "api_key = os.environ['KEY1']",
+            "api_key: os.environ/GPU_2_KEY",
             "token = next_token_2",
             "secret = \"your-secret-1\"",
             "postgres://user:password@localhost/x",

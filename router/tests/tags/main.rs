@@ -309,12 +309,11 @@ fn this_repository_holds_next_to_nothing() {
     let mut texts = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut texts);
     let bytes: usize = texts.iter().map(String::len).sum();
-    let hits: Vec<_> = texts
-        .iter()
-        .flat_map(|text| {
-            found(text).hits.into_iter().map(|hit| (hit.kind, &text[hit.start..hit.end]))
-        })
-        .collect();
+    let all = texts.iter().flat_map(|text| {
+        found(text).hits.into_iter().map(|hit| (hit.kind, &text[hit.start..hit.end]))
+    });
+    // Found rightly: the account that unit tests are written with.
+    let hits: Vec<_> = all.filter(|(_, text)| *text != "DE89 3704 0044 0532 0130 00").collect();
     eprintln!("{} hits in {bytes} bytes: {hits:?}", hits.len());
     assert!(bytes > 1 << 20, "the repository is there");
     assert!(hits.len() as f64 <= FALSE_HITS_PER_MB_MAX * bytes as f64 / 1e6);
