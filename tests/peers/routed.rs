@@ -1,8 +1,10 @@
 //! Calls of models that the router decides: a run on real servers, through LiteLLM's own proxy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use maestro_llm::Gateway;
+use maestro_tests::harness::until;
 use serde_json::json;
 
 use crate::provider::Turn;
@@ -96,4 +98,42 @@ async fn each_call_says_what_was_added_to_the_gateways_own_time() {
         at(95),
         at(100)
     );
+}
+
+/// The better model takes one call at once.
+const NARROW: &str = "
+model_list:
+  - model_name: narrow
+    litellm_params: { model: openai/narrow }
+    model_info: { id: at-narrow, input_cost_per_token: 0.000002, output_cost_per_token: 0.000005 }
+    maestro: { quality: { default: 0.95 }, max_concurrency: 1 }
+  - model_name: wide
+    litellm_params: { model: openai/wide }
+    model_info: { id: at-wide, input_cost_per_token: 0.000002, output_cost_per_token: 0.000005 }
+    maestro: { quality: { default: 0.5 } }
+router:
+  fallbacks: [{ primary: narrow, on_error: [wide] }]
+  modes: { default: act }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_calls_than_a_model_takes_at_once_go_to_it_until_one_has_ended() {
+    let (proxy, provider) = shared().await;
+    let slow = Turn::Later("from the narrow one".to_owned(), Duration::from_secs(4));
+    provider.script("narrow", [slow, Turn::Say("from the narrow one".to_owned())]);
+    provider.script("wide", [Turn::Say("from the wide one".to_owned())]);
+    let scene = Scene::open(Some(NARROW), Gateway::Kept(Arc::new(proxy.clone()))).await;
+    let ask = || {
+        let with = json!({"model": "narrow", "prompt": "Say something.", "objectives": "quality"});
+        scene.ask("litellm.generate", with)
+    };
+    let meanwhile = async {
+        until("a call under way", || async { (!provider.seen("narrow").is_empty()).then_some(()) })
+            .await;
+        ask().await
+    };
+    let (first, second) = tokio::join!(ask(), meanwhile);
+    assert_eq!((first.text(), second.text()), ("from the narrow one", "from the wide one"));
+    let third = ask().await;
+    assert_eq!(third.text(), "from the narrow one", "{third:?}");
 }

@@ -29,7 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 20] = [
+const MODELS: [&str; 22] = [
+    "narrow",
+    "wide",
     "gated",
     "costly",
     "thrifty",

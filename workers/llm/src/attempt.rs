@@ -22,7 +22,7 @@ use crate::overhead::{Overhead, Times};
 use crate::parameters::{Asked, Sampling};
 use crate::prompt::{self, Messages};
 use crate::request::{Call, memory_key};
-use crate::route::{Route, TRIES_MAX};
+use crate::route::{Counted, Route, TRIES_MAX};
 use crate::structured::{Shape, correction};
 
 /// A longer text is an artifact and no output.
@@ -150,10 +150,12 @@ impl Attempt<'_> {
         let mut tried = Vec::new();
         loop {
             let cap_left = self.cap_left().await?;
-            let route = Route::find(self.execution, call, (cap_left, &tried)).await?;
+            let (route, counted) =
+                Route::find_counted(self.execution, call, (cap_left, &tried)).await?;
             route.vouches(call)?;
             let place = self.execution.ledger.calls().len();
-            let error = match self.call(call, &route, (taken, !tried.is_empty())).await {
+            let is_fallback = !tried.is_empty();
+            let error = match self.call(call, (&route, counted), (taken, is_fallback)).await {
                 Ok(paid) => return Ok(self.remembered(key, place, paid).await),
                 Err(error) => error,
             };
@@ -173,7 +175,7 @@ impl Attempt<'_> {
     async fn call(
         &self,
         call: &Call,
-        route: &Route,
+        (route, counted): (&Route, Counted),
         (taken, is_fallback): (Instant, bool),
     ) -> Result<(Answer, ModelCall), Error> {
         let way = self.way(route).await?;
@@ -194,7 +196,9 @@ impl Attempt<'_> {
         let ended = way.chat((&route.model, name.as_deref()), &body, &self.execution.log).await;
         let times = Times::ending_now(taken, sent);
         self.overhead.waited(times);
-        route.tell(self.execution, ended.as_ref(), (times.elapsed(), is_fallback)).await;
+        if route.tell(self.execution, ended.as_ref(), (times.elapsed(), is_fallback)).await {
+            counted.told();
+        }
         match ended {
             Ok(answer) => {
                 let paid = spending.answered(&answer, price, times);

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use maestro_kit::action::Execution;
+use maestro_kit::router::RouterClient;
 use maestro_schemas::api::route::{RouteAnswer, RouteQuestion};
 use maestro_schemas::call::{CallClass, CallOutcome};
 use maestro_schemas::id::DecisionId;
@@ -56,14 +57,31 @@ pub(crate) enum Named {
 }
 
 impl Route {
-    /// Asks the router; without one, the model that the step names.
+    /// Asks the router for the model of a call that is not counted as under way.
     pub(crate) async fn find(
         execution: &Execution,
         call: &Call,
         (cap_left, tried): (Option<u64>, &[String]),
     ) -> Result<Self, Error> {
-        let project = execution.task.project.clone();
         let request = request(execution, call, (cap_left, tried));
+        Self::ask(execution, call, request).await
+    }
+
+    /// The same for a call that counts until what becomes of it is told.
+    pub(crate) async fn find_counted(
+        execution: &Execution,
+        call: &Call,
+        (cap_left, tried): (Option<u64>, &[String]),
+    ) -> Result<(Self, Counted), Error> {
+        let request = request(execution, call, (cap_left, tried));
+        let route = Self::ask(execution, call, RouteRequest { counted: true, ..request }).await?;
+        let made = route.decided.as_ref().map(|decided| outcome(decided, CallClass::Refused));
+        Ok((route, Counted { router: execution.router.clone(), unmade: made }))
+    }
+
+    /// Without a router, the model that the step names.
+    async fn ask(execution: &Execution, call: &Call, request: RouteRequest) -> Result<Self, Error> {
+        let project = execution.task.project.clone();
         let question = RouteQuestion { project, request, purpose: purpose(execution, call) };
         let answer = execution.router.choose(&question).await;
         match answer.map_err(Error::NoRouter)? {
@@ -164,41 +182,35 @@ impl Route {
         (class != CallClass::Refused).then_some(&decided.deployment)
     }
 
-    /// Tells the router how the call ended.
+    /// Tells the router how the call ended; answers whether there was something to tell.
     pub(crate) async fn tell(
         &self,
         execution: &Execution,
         ended: Result<&Answer, &Error>,
         (elapsed, fallback): (Duration, bool),
-    ) {
-        let Some(decided) = &self.decided else { return };
+    ) -> bool {
+        let Some(decided) = &self.decided else { return false };
         let class = match ended {
             Ok(_) => Some(CallClass::Ok),
             Err(error) => class(error),
         };
-        let Some(class) = class else { return };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Some(class) = class else { return false };
         let answer = ended.ok();
         let retry_after_ms = match ended {
             Err(Error::Refused { retry_after_ms, .. }) => *retry_after_ms,
             _ => None,
         };
         let outcome = CallOutcome {
-            deployment: decided.deployment.clone(),
-            decision_id: Some(decided.id),
-            class,
-            at_ms: millis(now),
             latency_ms: millis(elapsed),
-            ttft_ms: None,
             retry_after_ms,
             input_tokens: answer.map(|answer| answer.input_tokens),
             output_tokens: answer.map(|answer| answer.output_tokens),
             cost_microusd: answer.and_then(|answer| answer.reported_cost).map(microusd),
             fallback,
-            topic: None,
-            score: None,
+            ..outcome(decided, class)
         };
         execution.router.learn(outcome).await;
+        true
     }
 }
 
@@ -214,6 +226,49 @@ impl Route {
         if matches!(self.of_model(model), Named::Here(_)) {
             self.tell(execution, ended, (elapsed, false)).await;
         }
+    }
+}
+
+/// A call that counts as under way. Dropped before what became of it was told, it says that nothing did:
+/// that is no word about the provider.
+pub(crate) struct Counted {
+    router: RouterClient,
+    unmade: Option<CallOutcome>,
+}
+
+impl Counted {
+    /// It was told by [`Route::tell`].
+    pub(crate) fn told(mut self) {
+        self.unmade = None;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Some(outcome) = self.unmade.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let router = self.router.clone();
+            runtime.spawn(async move { router.learn(outcome).await });
+        }
+    }
+}
+
+fn outcome(decided: &Decided, class: CallClass) -> CallOutcome {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    CallOutcome {
+        deployment: decided.deployment.clone(),
+        decision_id: Some(decided.id),
+        class,
+        at_ms: millis(now),
+        latency_ms: 0,
+        ttft_ms: None,
+        retry_after_ms: None,
+        input_tokens: None,
+        output_tokens: None,
+        cost_microusd: None,
+        fallback: false,
+        topic: None,
+        score: None,
     }
 }
 
@@ -244,7 +299,6 @@ fn request(
         downgrade: sampling.downgrade,
         objectives: sampling.objectives.clone(),
         tried: tried.to_vec(),
-        counted: true,
         session: Some(execution.task.run.to_string()),
         ..RouteRequest::default()
     }
