@@ -31,6 +31,8 @@ const REQUESTS: u32 = 5_000;
 /// Every tenth holds personal data, which one provider alone may be shown.
 const PERSONAL_SHARE: u32 = 10;
 const WORKERS: usize = 4;
+/// For a run, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
 const SLOTS: u32 = 16;
 /// How long the healthy one takes less than it is asked for, and how much of it.
 const LIMITED: Duration = Duration::from_secs(10);
@@ -154,21 +156,7 @@ impl Scene {
     async fn run(&self, requests: u32) -> (RunId, Told) {
         let began = Instant::now();
         let run = self.cluster.submit(plan(requests), 1).await;
-        let patience = Duration::from_secs(600);
-        let state = loop {
-            let state: Option<String> = sqlx::query_scalar(
-                "select state from run where id = $1 and ended_at_ms is not null",
-            )
-            .bind(run.uuid())
-            .fetch_optional(&self.rows)
-            .await
-            .expect("a run");
-            match state {
-                Some(state) => break state,
-                None => assert!(began.elapsed() < patience, "the run does not end"),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+        let state = self.cluster.ended_within(PATIENCE, &self.rows, run).await;
         let took = began.elapsed();
         eprintln!("a run of {requests} requests {state} after {took:.1?}");
         (run, self.told(run, took).await)

@@ -153,16 +153,24 @@ fn observer() -> User {
 }
 
 /// Waits until `what` gives a value, at most [`PATIENCE`].
-pub async fn until<T, F>(why: &str, mut what: impl FnMut() -> F) -> T
+pub async fn until<T, F>(why: &str, what: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    until_within(PATIENCE, why, what).await
+}
+
+/// The same with a patience of its own.
+pub async fn until_within<T, F>(patience: Duration, why: &str, mut what: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         if let Some(value) = what().await {
             return value;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{why} did not come within {PATIENCE:?}");
+        assert!(tokio::time::Instant::now() < deadline, "{why} did not come within {patience:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

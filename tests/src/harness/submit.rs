@@ -1,6 +1,7 @@
 //! Runs by hand: a plan stored, a command sent, a row awaited.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use maestro_engine::plan::CheckedPlan;
 use maestro_schemas::codec::{self, InboxMessage};
@@ -13,7 +14,7 @@ use maestro_streams::publish::Publisher;
 use maestro_streams::topology::{Role, subject};
 use sqlx::PgPool;
 
-use super::{Cluster, until};
+use super::{Cluster, PATIENCE, until_within};
 
 /// A plan of one stage with these nodes: name, pool, action, indices that it needs.
 pub fn plan_of(nodes: &[(&str, &str, &str, &[u32])]) -> Plan {
@@ -79,7 +80,12 @@ impl Cluster {
 
     /// Waits for a run's end, and answers its state.
     pub async fn ended(&self, rows: &PgPool, run: RunId) -> String {
-        until("the run's end", || async {
+        self.ended_within(PATIENCE, rows, run).await
+    }
+
+    /// The same for a run that takes long.
+    pub async fn ended_within(&self, patience: Duration, rows: &PgPool, run: RunId) -> String {
+        until_within(patience, "the run's end", || async {
             let state: Option<String> = sqlx::query_scalar(
                 "select state from run where id = $1 and ended_at_ms is not null",
             )

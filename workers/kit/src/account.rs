@@ -111,8 +111,22 @@ impl Account {
             if self.cap.is_some_and(|cap| all > cap) {
                 return Err(Error::Spent);
             }
-            if desk.say(&mut said, own).await? {
-                desk.tell(self.ledger.len(), &call).await?;
+            // Without a cap the call is made in any case, so both are told at once.
+            let is_said = match self.cap {
+                None => {
+                    let tell = desk.tell(self.ledger.len(), &call);
+                    let (is_said, told) = tokio::join!(desk.say(&mut said, own), tell);
+                    told.and(is_said)?
+                }
+                Some(_) => {
+                    let is_said = desk.say(&mut said, own).await?;
+                    if is_said {
+                        desk.tell(self.ledger.len(), &call).await?;
+                    }
+                    is_said
+                }
+            };
+            if is_said {
                 return Ok(self.ledger.begin(call).told_at(self.clone()));
             }
         }

@@ -144,14 +144,24 @@ impl Attempt<'_> {
     async fn ask_models(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
         let mut taken = Instant::now();
         let key = memory_key(&self.execution.task, ordinal, &call.body());
-        if let Some(answer) = self.recalled(key).await {
+        // Only where a former execution may have been paid for it is the router asked after that.
+        let asking = if self.execution.delivered > 1 { None } else { Some(self.find(call, &[])) };
+        let (former, mut found) = match asking {
+            None => (self.recalled(key).await, None),
+            Some(asking) => {
+                let (former, found) = tokio::join!(self.recalled(key), asking);
+                (former, Some(found))
+            }
+        };
+        if let Some(answer) = former {
             return Ok(answer);
         }
         let mut tried = Vec::new();
         loop {
-            let cap_left = self.cap_left().await?;
-            let (route, counted) =
-                Route::find_counted(self.execution, call, (cap_left, &tried)).await?;
+            let (route, counted) = match found.take() {
+                Some(found) => found?,
+                None => self.find(call, &tried).await?,
+            };
             route.vouches(call)?;
             let place = self.execution.ledger.calls().len();
             let is_fallback = !tried.is_empty();
@@ -169,6 +179,12 @@ impl Attempt<'_> {
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Where a call goes.
+    async fn find(&self, call: &Call, tried: &[String]) -> Result<(Route, Counted), Error> {
+        let cap_left = self.cap_left().await?;
+        Route::find_counted(self.execution, call, (cap_left, tried)).await
     }
 
     /// One call.
