@@ -14,7 +14,7 @@ use maestro_streams::publish::Publisher;
 use maestro_streams::topology::{Role, subject};
 use sqlx::PgPool;
 
-use super::{Cluster, PATIENCE, until_within};
+use super::{Cluster, PATIENCE, until, until_within};
 
 /// A plan of one stage with these nodes: name, pool, action, indices that it needs.
 pub fn plan_of(nodes: &[(&str, &str, &str, &[u32])]) -> Plan {
