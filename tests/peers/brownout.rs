@@ -258,7 +258,7 @@ async fn requests_are_answered_through_a_brownout_and_nothing_personal_goes_else
         told.answered, told.requests
     );
     eprintln!(
-        "fallback success: {} of {}, {back:.2} %, lower bound {back_least:.2} %",
+        "of those of which a call failed: {} of {}, {back:.2} %, lower bound {back_least:.2} %",
         told.recovered, told.fell_back
     );
     eprintln!(
