@@ -54,6 +54,13 @@ impl Target {
     }
 }
 
+impl Drop for Target {
+    /// It is whole to its end: who took the client out of it would let the stack go.
+    fn drop(&mut self) {
+        self.attachment = None;
+    }
+}
+
 /// The server that is meant; a local stack is started where `--local` asks for it.
 pub async fn connect(global: &Global) -> Result<Target, Error> {
     match find(global).await? {

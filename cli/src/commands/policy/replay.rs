@@ -95,9 +95,8 @@ struct Report {
 
 pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
     let judge = open(&args.with_policies)?;
-    // A stack of its own stays up for as long as what is left of this lives.
     let target = target::connect(global).await?;
-    let client = target.client;
+    let client = &target.client;
     let ago = u64::try_from(args.since.as_millis()).unwrap_or(u64::MAX);
     let since_ms = duration::now_ms().saturating_sub(ago);
     let (mut report, mut cursor, mut left) = (Report::new(), None, args.limit);

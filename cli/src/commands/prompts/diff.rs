@@ -63,13 +63,12 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
             Some(Side { name: file.display().to_string(), text })
         }
     };
-    // A stack of its own stays up for as long as what is left of this lives.
     let target = target::connect(global).await?;
-    let client = target.client;
-    let from = kept(&client, &args.name, args.from.as_deref().unwrap_or(NEWEST)).await?;
+    let client = &target.client;
+    let from = kept(client, &args.name, args.from.as_deref().unwrap_or(NEWEST)).await?;
     let to = match local {
         Some(side) => side,
-        None => kept(&client, &args.name, args.to.as_deref().unwrap_or(NEWEST)).await?,
+        None => kept(client, &args.name, args.to.as_deref().unwrap_or(NEWEST)).await?,
     };
     let report = report(from, to);
     if output.is_json() {

@@ -51,9 +51,8 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
             ),
         )
     })?;
-    // A stack of its own stays up for as long as what is left of this lives.
     let target = target::connect(global).await?;
-    let client = target.client;
+    let client = &target.client;
     let version = client.prompt(&name, &which).await?.version.version;
     client.label_prompt((&name, version), &label, !remove).await?;
     let kept = client.prompt(&name, &version.to_string()).await?.version;

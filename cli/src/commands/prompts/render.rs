@@ -64,9 +64,8 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
     let (place, text) = match &args.prompt.which {
         None => args.beside.text(&args.prompt.name)?,
         Some(which) => {
-            // A stack of its own stays up for as long as what is left of this lives.
             let target = target::connect(global).await?;
-            let client = target.client;
+            let client = &target.client;
             let found = client.prompt(&args.prompt.name, which).await?;
             (format!("{}@{}", args.prompt.name, found.version.version).into(), found.text)
         }

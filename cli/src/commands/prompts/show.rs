@@ -26,9 +26,8 @@ pub struct Args {
 }
 
 pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    // A stack of its own stays up for as long as what is left of this lives.
     let target = target::connect(global).await?;
-    let client = target.client;
+    let client = &target.client;
     let which = args.prompt.which.as_deref().unwrap_or(NEWEST);
     let found = client.prompt(&args.prompt.name, which).await?;
     if output.is_json() {

@@ -56,9 +56,8 @@ struct Figures {
 }
 
 pub(crate) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    // A stack of its own stays up for as long as what is left of this lives.
     let target = target::connect(global).await?;
-    let client = Arc::new(target.client);
+    let client = Arc::new(target.client.clone());
     let request = Arc::new(RouteRequest {
         model: args.model.clone(),
         messages: vec![serde_json::json!({ "role": "user", "content": "Name a prime above 100." })],

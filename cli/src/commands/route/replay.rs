@@ -53,9 +53,8 @@ struct Replayed {
 }
 
 pub(crate) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    // A stack of its own stays up for as long as what is left of this lives.
     let target = target::connect(global).await?;
-    let client = target.client;
+    let client = &target.client;
     let record = client.decision(args.decision).await?;
     let replayed = replay(&record, client.project(), args.with_policies.clone())?;
     output.show(&replayed, || text(&replayed))?;

@@ -42,8 +42,8 @@ fn score(text: &str) -> Result<f64, String> {
 pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
     let Args { decision, deployment, score, topic } = args;
     let scores = vec![Score { deployment, decision_id: decision, topic, score }];
-    let client = target::connect(global).await?.client;
-    let learnt = client.score(&Scores { scores }).await?;
+    let target = target::connect(global).await?;
+    let learnt = target.client.score(&Scores { scores }).await?;
     output.show(&learnt, || match learnt.learnt {
         0 => "not learnt: no deployment of that name is configured".to_owned(),
         _ => format!("learnt: {score}"),
