@@ -45,7 +45,7 @@ POST_MAX = 1_000  # outcomes of one post
 FLUSH_S = 0.5
 POST_TIMEOUT_S = 5.0
 CALL_HEADER = "x-maestro-call"
-CALL = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})/(exec_[0-9a-z]{26})/([0-9]{1,3})")
+CALL = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})/(exec_[0-7][0-9a-hjkmnp-tv-z]{25})/([0-9]{1,2})")
 MAY_HAVE_RUN = (408, 500, 502, 504)  # after these a provider may have done the work all the same
 LEFT = 499  # the status of a call whose caller has gone
 KEY = "maestro_decision"  # where a call's metadata has its state
@@ -357,15 +357,21 @@ class MaestroHook(CustomLogger):
                 by_project[project].append(told)
             for project, told in by_project.items():
                 path = f"/v1/projects/{project}/cost/settlements"
-                await self.send(path, {"settlements": told}, "settlements")
+                if not await self.send(path, {"settlements": told}, "settlements"):
+                    # Money is told again; beyond what the queue holds the oldest is lost.
+                    self.settlements.extend((project, one) for one in told)
 
-    async def send(self, path: str, body: dict, what: str) -> None:
+    async def send(self, path: str, body: dict, what: str) -> bool:
+        """Whether it is over: taken, or refused for good."""
         try:
             response = await self.post(path, body, POST_TIMEOUT_S)
-            if not response.is_success:
-                log.warning("maestro: some %s were not taken: %s", what, response.status_code)
+            if response.is_success:
+                return True
+            log.warning("maestro: some %s were not taken: %s", what, response.status_code)
+            return response.status_code < 500
         except (httpx.HTTPError, asyncio.TimeoutError) as error:
-            log.warning("maestro: some %s are lost: %s", what, type(error).__name__)
+            log.warning("maestro: some %s did not arrive: %s", what, type(error).__name__)
+            return False
 
     async def async_post_call_response_headers_hook(
         self, data: dict, user_api_key_dict: Any, response: Any,
