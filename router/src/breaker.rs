@@ -6,8 +6,8 @@
 //! passes as a probe, until enough have succeeded in a row, which closes it, or one fails.
 //!
 //! Each process that decides keeps one state for all who ask it and calls [`Breaker::step`] for every
-//! event; where several decide, whoever is given a probe asks the others before it is used. What must stay
-//! true, and proptest below checks it: after a trip at most one probe per interval, and where probes succeed it closes.
+//! event; where several decide, whoever is given a probe makes sure in the database that nobody else was. What
+//! must stay true, and proptest below checks it: after a trip at most one probe per interval, and where probes succeed it closes.
 
 use maestro_schemas::call::CallClass;
 use serde::{Deserialize, Serialize};
@@ -167,6 +167,13 @@ impl Breaker {
                 self.state = self.ended(class, started_ms, now_ms, settings);
                 Permit::Pass
             }
+        }
+    }
+
+    /// The probe that was just taken was another's: the next one is due then.
+    pub const fn defer(&mut self, due_ms: u64) {
+        if let State::HalfOpen { next_probe_ms, .. } = &mut self.state {
+            *next_probe_ms = due_ms;
         }
     }
 

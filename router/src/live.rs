@@ -53,16 +53,29 @@ impl Live {
         known
     }
 
-    /// Asks whether a call to a deployment may be made now, and takes the probe where one is due.
-    pub fn ask(&mut self, config: &Config, id: &str, now_ms: u64) -> Option<Permit> {
-        let deployment = config.deployment(id)?;
-        let breaker = self.breakers.entry(deployment.endpoint.clone()).or_default();
-        Some(breaker.step(Event::Asked, now_ms, &config.breaker))
+    /// Asks whether a call to an endpoint may be made now, and takes the probe where one is due.
+    pub fn ask(&mut self, config: &Config, endpoint: &str, now_ms: u64) -> Permit {
+        let breaker = self.breakers.entry(endpoint.to_owned()).or_default();
+        breaker.step(Event::Asked, now_ms, &config.breaker)
     }
 
-    /// A call that follows a decision is about to be made.
-    pub fn begin(&mut self, decision: DecisionId, id: &str, now_ms: u64) {
-        self.underway.begin(decision, id, now_ms);
+    /// Somebody else has taken the probe of an endpoint: the next one is due then.
+    pub fn defer(&mut self, endpoint: &str, due_ms: u64) {
+        if let Some(breaker) = self.breakers.get_mut(endpoint) {
+            breaker.defer(due_ms);
+        }
+    }
+
+    /// A call that follows a decision is about to be made to a deployment, where that is configured.
+    pub fn begin(&mut self, config: &Config, (decision, id): (DecisionId, &str), now_ms: u64) {
+        if config.deployment(id).is_some() {
+            self.underway.begin(decision, id, now_ms);
+        }
+    }
+
+    /// A call that was to follow a decision has ended, or was not made.
+    pub fn end(&mut self, decision: DecisionId) {
+        self.underway.end(decision);
     }
 
     /// The breaker of an endpoint.
@@ -138,14 +151,18 @@ mod tests {
         assert_eq!(standing("a1"), Standing::Open(15_000));
         assert_eq!(standing("b1"), Standing::Open(15_000));
         assert_eq!(standing("c1"), Standing::Closed);
-        assert_eq!(live.ask(&config, "b1", 15_000), Some(Permit::Probe));
-        assert_eq!(live.ask(&config, "a1", 15_000), Some(Permit::Wait(20_000)));
+        let endpoint = config.deployment("b1").unwrap().endpoint.clone();
+        assert_eq!(live.ask(&config, &endpoint, 15_000), Permit::Probe);
+        assert_eq!(live.ask(&config, &endpoint, 15_000), Permit::Wait(20_000));
+        live.defer(&endpoint, 15_200);
+        assert_eq!(live.ask(&config, &endpoint, 15_200), Permit::Probe);
     }
 
     #[test]
     fn a_call_is_under_way_until_its_outcome_is_told() {
         let (config, mut live, decision) = (config(), Live::default(), DecisionId::generate());
-        live.begin(decision, "a1", 9_000);
+        live.begin(&config, (decision, "a1"), 9_000);
+        live.begin(&config, (DecisionId::generate(), "z9"), 9_000);
         let calls = |live: &mut Live| live.candidates(&config, 10_000, None)["a1"].in_flight;
         assert_eq!(calls(&mut live), 1);
         let ended = CallOutcome { decision_id: Some(decision), ..outcome("a1", CallClass::Ok) };

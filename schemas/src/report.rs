@@ -110,6 +110,28 @@ pub struct ModelCall {
     pub decision: Option<DecisionId>,
 }
 
+impl ModelCall {
+    /// A call that is about to be made, at the most that it may cost.
+    pub fn begun(model: impl Into<String>, request: Digest, most_microusd: u64) -> Self {
+        Self {
+            model: model.into(),
+            served_by: None,
+            deployment: None,
+            prompt: None,
+            request,
+            input_tokens: 0,
+            output_tokens: 0,
+            cost_microusd: most_microusd,
+            settled: false,
+            payer: None,
+            offline: false,
+            wall_ms: 0,
+            overhead_us: None,
+            decision: None,
+        }
+    }
+}
+
 /// What an execution took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {

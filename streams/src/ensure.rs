@@ -266,8 +266,11 @@ fn stream_config(spec: &StreamSpec) -> Value {
     let per_subject = match spec.per_subject {
         PerSubject::Any => json!({ "max_msgs_per_subject": -1 }),
         PerSubject::First => json!({ "max_msgs_per_subject": 1, "discard_new_per_subject": true }),
-        // Whoever asks for the last one names its subject in that of the question.
-        PerSubject::Last => json!({ "max_msgs_per_subject": 1, "allow_direct": true }),
+        // Whoever asks for the last one names its subject in that of the question. Where there is no room
+        // for another subject it is refused, since a word that went would be taken for none.
+        PerSubject::Last => {
+            json!({ "max_msgs_per_subject": 1, "allow_direct": true, "discard": "new" })
+        }
     };
     for more in [set, per_subject] {
         if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {

@@ -69,7 +69,9 @@ async fn carry_out(lines: Arc<File>, execution: Execution) -> Outcome {
     let pause = with.get("ms").and_then(Value::as_u64).unwrap_or_default();
     let amounts = with.get("spend").and_then(Value::as_array).cloned().unwrap_or_default();
     for amount in amounts.iter().filter_map(Value::as_u64) {
-        if let Err(error) = execution.account.begin(call(amount)).await {
+        if let Err(error) =
+            execution.account.begin(ModelCall::begun("none", Digest::of(b"none"), amount)).await
+        {
             note(&lines, "ended", task);
             return Outcome::failed(FailureClass::Denied, error.to_string());
         }
@@ -82,26 +84,6 @@ async fn carry_out(lines: Arc<File>, execution: Execution) -> Outcome {
     Outcome::Succeeded {
         outputs: Outputs::from([("sum".to_owned(), sum.into())]),
         artifacts: Vec::new(),
-    }
-}
-
-/// A call that may cost so many millionths of a dollar.
-fn call(cost_microusd: u64) -> ModelCall {
-    ModelCall {
-        model: "none".to_owned(),
-        served_by: None,
-        deployment: None,
-        prompt: None,
-        request: Digest::of(b"none"),
-        input_tokens: 0,
-        output_tokens: 0,
-        cost_microusd,
-        settled: false,
-        payer: None,
-        offline: false,
-        wall_ms: 0,
-        overhead_us: None,
-        decision: None,
     }
 }
 

@@ -11,22 +11,8 @@ use maestro_tests::harness::{Cluster, Scripted, plan_of};
 const ITEMS: u32 = 20;
 
 fn call(cost_microusd: u64, settled: bool) -> ModelCall {
-    ModelCall {
-        model: "m".into(),
-        served_by: None,
-        deployment: None,
-        prompt: None,
-        request: Digest::of(b"asked"),
-        input_tokens: 10,
-        output_tokens: 5,
-        cost_microusd,
-        settled,
-        payer: None,
-        offline: false,
-        wall_ms: 1,
-        overhead_us: None,
-        decision: None,
-    }
+    let begun = ModelCall::begun("m", Digest::of(b"asked"), cost_microusd);
+    ModelCall { input_tokens: 10, output_tokens: 5, settled, wall_ms: 1, ..begun }
 }
 
 #[tokio::test(flavor = "multi_thread")]

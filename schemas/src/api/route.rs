@@ -18,7 +18,11 @@ pub const OUTCOMES_MAX: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct Outcomes {
     /// At most [`OUTCOMES_MAX`].
+    #[serde(default)]
     pub outcomes: Vec<CallOutcome>,
+    /// Decisions that no call followed, though it was counted: at most [`OUTCOMES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmade: Vec<DecisionId>,
 }
 
 /// How many outcomes could be learnt from: those of deployments that are configured, and sane.

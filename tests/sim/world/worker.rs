@@ -410,22 +410,7 @@ fn call_begun(task: &Task, execution: ExecutionId, pool: &PoolName) -> CallBegun
 }
 
 fn call(settled: bool) -> ModelCall {
-    ModelCall {
-        model: "m".into(),
-        served_by: None,
-        deployment: None,
-        prompt: None,
-        request: Digest::from_bytes([7; 32]),
-        input_tokens: 1,
-        output_tokens: 1,
-        cost_microusd: 7,
-        settled,
-        payer: None,
-        offline: false,
-        wall_ms: 1,
-        overhead_us: None,
-        decision: None,
-    }
+    ModelCall { settled, ..ModelCall::begun("m", Digest::from_bytes([7; 32]), 7) }
 }
 
 fn running(one: &Execution, now: u64) -> RunningExecution {

@@ -1,12 +1,13 @@
 //! What an attempt may still spend, over all its executions.
 //!
 //! An attempt is carried out again where its worker died or was cut off, and then two may even be at
-//! work at once. Its cap is one all the same: before a call is made its most is added to the attempt's
-//! last word on the bus, which the server replaces only for whoever has read it. What is known of the
-//! call goes to the shard's inbox too, so that it is in the books should this worker die now.
+//! work at once. Its cap is one all the same: where it has one, before a call is made its most is added to
+//! the attempt's last word on the bus, which the server replaces only for whoever has read it. What is known
+//! of any call goes to the shard's inbox, so that it is in the books should this worker die now.
 //!
-//! What must stay true: a call is made only after both are stored; the last word is never less than what
-//! executions have spent, calls under way at their most.
+//! What must stay true: a call is made only after that is stored; the last word is never less than what
+//! executions have spent, calls under way at their most (`tests/crash/workers.rs`); a call that was told and
+//! then not made is in the books for nothing.
 
 use std::sync::Arc;
 
@@ -90,6 +91,11 @@ impl Account {
         Self { ledger, execution, cap: task.cap_microusd, desk: Some(Arc::new(desk)) }
     }
 
+    /// Whose view of it this is.
+    pub const fn execution(&self) -> ExecutionId {
+        self.execution
+    }
+
     /// What is left of the attempt's cap, where it has one.
     pub async fn left(&self) -> Result<Option<u64>, Error> {
         let Some(cap) = self.cap else { return Ok(None) };
@@ -103,31 +109,26 @@ impl Account {
     /// Writes a call down that is about to be made, with the most that it may cost.
     pub async fn begin(&self, call: ModelCall) -> Result<Entry, Error> {
         let Some(desk) = &self.desk else { return Ok(self.ledger.begin(call)) };
+        if let Some(cap) = self.cap {
+            self.reserve(desk, cap, call.cost_microusd).await?;
+        }
+        let entry = self.ledger.begin(call);
+        let unmade =
+            Unmade(Some(if self.cap.is_some() { entry.told_at(self.clone()) } else { entry }));
+        unmade.tell(desk).await
+    }
+
+    /// Adds a call's most to the attempt's last word.
+    async fn reserve(&self, desk: &Desk, cap: u64, most: u64) -> Result<(), Error> {
         let mut said = desk.said.lock().await;
-        let own = self.ledger.paid_microusd(self.execution).saturating_add(call.cost_microusd);
+        let own = self.ledger.paid_microusd(self.execution).saturating_add(most);
         for _ in 0..LATE_MAX {
             desk.look(&mut said).await?;
-            let all = self.spent(said.others).saturating_add(call.cost_microusd);
-            if self.cap.is_some_and(|cap| all > cap) {
+            if self.spent(said.others).saturating_add(most) > cap {
                 return Err(Error::Spent);
             }
-            // Without a cap the call is made in any case, so both are told at once.
-            let is_said = match self.cap {
-                None => {
-                    let tell = desk.tell(self.ledger.len(), &call);
-                    let (is_said, told) = tokio::join!(desk.say(&mut said, own), tell);
-                    told.and(is_said)?
-                }
-                Some(_) => {
-                    let is_said = desk.say(&mut said, own).await?;
-                    if is_said {
-                        desk.tell(self.ledger.len(), &call).await?;
-                    }
-                    is_said
-                }
-            };
-            if is_said {
-                return Ok(self.ledger.begin(call).told_at(self.clone()));
+            if desk.say(&mut said, own).await? {
+                return Ok(());
             }
         }
         Err(Error::Away("other executions of this attempt are always faster".to_owned()))
@@ -137,7 +138,9 @@ impl Account {
     /// call counts at its most for others.
     pub(crate) fn settled(&self) {
         let this = self.clone();
-        tokio::spawn(async move {
+        // Outside the runtime nobody is left to be told.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
             let Some(desk) = &this.desk else { return };
             let mut said = desk.said.lock().await;
             for _ in 0..LATE_MAX {
@@ -160,6 +163,28 @@ impl Account {
         let own = self.ledger.paid_microusd(self.execution);
         let found = self.ledger.spent_microusd().saturating_sub(own);
         own.saturating_add(others.max(found))
+    }
+}
+
+/// A call that is in the books and not made yet. Dropped before that was told, it cost nothing.
+struct Unmade(Option<Entry>);
+
+impl Unmade {
+    /// Tells the shard's owner of the call; then it may be made.
+    async fn tell(mut self, desk: &Desk) -> Result<Entry, Error> {
+        if let Some(entry) = &self.0 {
+            desk.tell(entry.ordinal(), entry.call()).await?;
+        }
+        self.0.take().ok_or_else(|| Error::Away("it was told already".to_owned()))
+    }
+}
+
+impl Drop for Unmade {
+    fn drop(&mut self) {
+        if let Some(entry) = self.0.take() {
+            let call = ModelCall { cost_microusd: 0, settled: true, ..entry.call().clone() };
+            entry.settle(call);
+        }
     }
 }
 
@@ -199,14 +224,18 @@ impl Desk {
         let spent = Spent { microusd: said.others.saturating_add(own) };
         let bytes = codec::encode(&spent).map_err(|error| Error::Away(error.to_string()))?;
         let word = self.word();
-        // Until it is confirmed nobody knows what is stored.
-        said.is_known = false;
+        let former = said.own;
+        // Until it is confirmed nobody knows what is stored. What may be less is taken for others' then.
+        (said.is_known, said.own) = (false, former.min(own));
         match latest::replace(&self.connection, word, said.number, bytes.into()).await {
             Ok(number) => {
                 *said = Said { is_known: true, number, own, ..*said };
                 Ok(true)
             }
-            Err(latest::Error::Late) => Ok(false),
+            Err(latest::Error::Late) => {
+                said.own = former;
+                Ok(false)
+            }
             Err(error) => Err(Error::Away(error.to_string())),
         }
     }

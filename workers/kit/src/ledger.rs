@@ -52,12 +52,6 @@ impl Ledger {
         Entry { ledger: self.clone(), index, call, told: None }
     }
 
-    /// The number of the next call, where a report has room for it.
-    pub(crate) fn len(&self) -> Option<u32> {
-        let calls = self.book().calls.len();
-        (calls < CALLS_MAX).then(|| u32::try_from(calls).ok()).flatten()
-    }
-
     /// What this execution itself has paid, what is under way included: not for answers that another
     /// one got. In millionths of a US dollar.
     pub(crate) fn paid_microusd(&self, execution: ExecutionId) -> u64 {
@@ -123,22 +117,7 @@ mod tests {
     use maestro_schemas::digest::Digest;
 
     fn call(cost_microusd: u64) -> ModelCall {
-        ModelCall {
-            model: "m".into(),
-            served_by: None,
-            deployment: None,
-            prompt: None,
-            request: Digest::of(b"x"),
-            input_tokens: 0,
-            output_tokens: 0,
-            cost_microusd,
-            settled: false,
-            payer: None,
-            offline: false,
-            wall_ms: 0,
-            overhead_us: None,
-            decision: None,
-        }
+        ModelCall::begun("m", Digest::of(b"x"), cost_microusd)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
 use maestro_schemas::call::CallOutcome;
 use maestro_schemas::codec;
+use maestro_schemas::id::DecisionId;
 use maestro_streams::connect::Connection;
 use maestro_streams::topology::subject;
 
@@ -42,11 +43,20 @@ impl RouterClient {
 
     /// Tells what became of a call; it may be lost.
     pub async fn learn(&self, outcome: CallOutcome) {
+        self.tell(Outcomes { outcomes: vec![outcome], unmade: Vec::new() }).await;
+    }
+
+    /// Tells that no call followed a decision; it may be lost.
+    pub async fn unmade(&self, decision: DecisionId) {
+        self.tell(Outcomes { outcomes: Vec::new(), unmade: vec![decision] }).await;
+    }
+
+    async fn tell(&self, outcomes: Outcomes) {
         let (Some(connection), Some(to)) = (&self.connection, subject::rpc("route", "learn"))
         else {
             return;
         };
-        if let Ok(bytes) = codec::encode(&Outcomes { outcomes: vec![outcome] }) {
+        if let Ok(bytes) = codec::encode(&outcomes) {
             connection.tell(to, bytes.into()).await;
         }
     }

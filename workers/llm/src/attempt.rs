@@ -22,8 +22,9 @@ use crate::overhead::{Overhead, Times};
 use crate::parameters::{Asked, Sampling};
 use crate::prompt::{self, Messages};
 use crate::request::{Call, memory_key};
-use crate::route::{Counted, Route, TRIES_MAX};
+use crate::route::{Route, TRIES_MAX};
 use crate::structured::{Shape, correction};
+use crate::telling::Counted;
 
 /// A longer text is an artifact and no output.
 const TEXT_INLINE_MAX: usize = 16 << 10;
@@ -144,29 +145,18 @@ impl Attempt<'_> {
     async fn ask_models(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
         let mut taken = Instant::now();
         let key = memory_key(&self.execution.task, ordinal, &call.body());
-        // Only where a former execution may have been paid for it is the router asked after that.
-        let asking = if self.execution.delivered > 1 { None } else { Some(self.find(call, &[])) };
-        let (former, mut found) = match asking {
-            None => (self.recalled(key).await, None),
-            Some(asking) => {
-                let (former, found) = tokio::join!(self.recalled(key), asking);
-                (former, Some(found))
-            }
-        };
+        // Most answers are asked for the first time; where one was had, the decision is of no use.
+        let (former, mut found) = tokio::join!(self.recalled(key), self.find(call, &[]));
         if let Some(answer) = former {
             return Ok(answer);
         }
         let mut tried = Vec::new();
         loop {
-            let (route, counted) = match found.take() {
-                Some(found) => found?,
-                None => self.find(call, &tried).await?,
-            };
+            let (route, counted) = found?;
             route.vouches(call)?;
-            let place = self.execution.ledger.calls().len();
             let is_fallback = !tried.is_empty();
             let error = match self.call(call, (&route, counted), (taken, is_fallback)).await {
-                Ok(paid) => return Ok(self.remembered(key, place, paid).await),
+                Ok(paid) => return Ok(self.remembered(key, paid).await),
                 Err(error) => error,
             };
             match route.gives_way(&error) {
@@ -175,6 +165,7 @@ impl Attempt<'_> {
                     let line = format!("\n[superseded: {error}; the next model is asked]");
                     self.execution.log.line(&line).await;
                     taken = Instant::now();
+                    found = self.find(call, &tried).await;
                 }
                 _ => return Err(error),
             }
@@ -212,19 +203,13 @@ impl Attempt<'_> {
         let ended = way.chat((&route.model, name.as_deref()), &body, &self.execution.log).await;
         let times = Times::ending_now(taken, sent);
         self.overhead.waited(times);
-        if route.tell(self.execution, ended.as_ref(), (times.elapsed(), is_fallback)).await {
+        // In the books before anybody hears of it: this may be stopped at any time.
+        let done = spending.done(ended, price, times);
+        let told = done.as_ref().map(|(answer, paid)| (answer, paid));
+        if route.tell(self.execution, told, (times.elapsed(), is_fallback)).await {
             counted.told();
         }
-        match ended {
-            Ok(answer) => {
-                let paid = spending.answered(&answer, price, times);
-                Ok((answer, paid))
-            }
-            Err(error) => {
-                spending.failed(&error, times);
-                Err(error)
-            }
-        }
+        done
     }
 
     /// Whether the gateway answered by itself.

@@ -21,7 +21,7 @@ pub(crate) struct Planned<'a> {
     pub(crate) price: Price,
     /// How the call is written for who is asked.
     pub(crate) body: &'a (dyn Fn(&Call) -> Value + Sync),
-    /// The model, as the step names it.
+    /// The model, as the gateway or the step names it, for the books.
     pub(crate) model: String,
     /// The router's decision that it follows.
     pub(crate) decision: Option<DecisionId>,
@@ -59,12 +59,7 @@ impl Attempt<'_> {
             let mut call = planned.call.clone();
             let most = self.cut(&mut call, planned.price).await?;
             let body = (planned.body)(&call);
-            let bytes = body.to_string().len();
-            if bytes > BODY_BYTES_MAX {
-                let message =
-                    format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
-                return Err(Error::Parameters(message));
-            }
+            fits(&body)?;
             let prompt = call.prompt.as_ref().map(|prompt| prompt.digest);
             let decision = *decision;
             let made = Made { model: model.clone(), prompt, body: &body, most, decision };
@@ -97,4 +92,14 @@ impl Attempt<'_> {
         call.max_tokens = Some(tokens);
         Ok(microusd.min(most(tokens.into())))
     }
+}
+
+/// Refuses a request that is too large to be sent.
+pub(crate) fn fits(body: &Value) -> Result<(), Error> {
+    let bytes = body.to_string().len();
+    if bytes <= BODY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("the request has {bytes} bytes; the most is {BODY_BYTES_MAX}");
+    Err(Error::Parameters(message))
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, name};
 use crate::attempt::{Attempt, keep};
 use crate::call::Caller;
+use crate::cap::fits;
 use crate::error::Error;
 use crate::overhead::Times;
 use crate::parameters::{Embed, Sampling, Texts};
@@ -39,6 +40,7 @@ impl Attempt<'_> {
         if let (Some(object), Some(dimensions)) = (body.as_object_mut(), dimensions) {
             object.insert("dimensions".to_owned(), json!(dimensions));
         }
+        fits(&body)?;
         let made = Made { model: model.clone(), prompt: None, body: &body, most, decision };
         let is_offline = caller.endpoint.offline.is_some();
         let spending = Spending::begin(&self.execution.account, made, is_offline).await?;

@@ -11,7 +11,7 @@
 //! | `request` | a call as JSON, and the digest that it is remembered under |
 //! | `price` | what a model costs, and whether a call fits what is left of the cap |
 //! | `call`, `sse`, `answer` | one call over HTTP: streamed, read, summed up |
-//! | `route` | which model a call goes to, as the router says |
+//! | `route`, `telling` | which model a call goes to, as the router says; what it is told of the call |
 //! | `cap`, `settle` | a call in the books: cut to what is left, and written down; what became of it |
 //! | `structured` | answers that must fit a JSON Schema, and their repair |
 //! | `memo` | answers that were paid for already |
@@ -41,6 +41,7 @@ mod route;
 mod settle;
 mod sse;
 mod structured;
+mod telling;
 
 use std::sync::Arc;
 

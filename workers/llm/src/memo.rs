@@ -49,15 +49,13 @@ impl Attempt<'_> {
         Some(answer)
     }
 
-    /// Keeps an answer for a redelivery; its call is the one at this place of the ledger.
+    /// Keeps an answer for a redelivery, with the call that brought it and whose that is.
     pub(crate) async fn remembered(
         &self,
         key: Digest,
-        place: usize,
-        (answer, mut paid): (Answer, ModelCall),
+        (answer, call): (Answer, ModelCall),
     ) -> Answer {
-        paid.payer = Some((self.execution.id, u32::try_from(place).unwrap_or(u32::MAX)));
-        let memory = Memory { answer, call: paid };
+        let memory = Memory { answer, call };
         remember(&self.execution.store, key, &memory).await;
         memory.answer
     }

@@ -1,20 +1,16 @@
 //! Which model a call goes to, as the router says, and what it is told of the call.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use maestro_kit::action::Execution;
-use maestro_kit::router::RouterClient;
 use maestro_schemas::api::route::{RouteAnswer, RouteQuestion};
-use maestro_schemas::call::{CallClass, CallOutcome};
+use maestro_schemas::call::CallClass;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::route::{Cause, Mode, Purpose, Refusal, RouteDecision, RouteRequest};
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
 use crate::error::Error;
 use crate::parameters::Sampling;
-use crate::price::microusd;
 use crate::request::Call;
+use crate::telling::{self, Counted};
 
 /// How many models are tried for one call.
 pub(crate) const TRIES_MAX: usize = 5;
@@ -28,12 +24,14 @@ const UNSCANNED: &str = "unscanned";
 pub(crate) struct Route {
     /// What the gateway is asked for: a model, or one deployment of it.
     pub(crate) model: String,
-    decided: Option<Decided>,
+    pub(crate) decided: Option<Decided>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Decided {
-    id: DecisionId,
+pub(crate) struct Decided {
+    pub(crate) id: DecisionId,
+    /// The deployment that is called: in `advise` not the one that was decided for.
+    pub(crate) used: String,
     model: String,
     deployment: String,
     mode: Mode,
@@ -63,8 +61,7 @@ impl Route {
         call: &Call,
         (cap_left, tried): (Option<u64>, &[String]),
     ) -> Result<Self, Error> {
-        let request = request(execution, call, (cap_left, tried));
-        Self::ask(execution, call, request).await
+        Self::ask(execution, call, request(execution, call, (cap_left, tried))).await
     }
 
     /// The same for a call that counts until what becomes of it is told.
@@ -75,8 +72,8 @@ impl Route {
     ) -> Result<(Self, Counted), Error> {
         let request = request(execution, call, (cap_left, tried));
         let route = Self::ask(execution, call, RouteRequest { counted: true, ..request }).await?;
-        let made = route.decided.as_ref().map(|decided| outcome(decided, CallClass::Refused));
-        Ok((route, Counted { router: execution.router.clone(), unmade: made }))
+        let counted = Counted::new(&execution.router, route.decision());
+        Ok((route, counted))
     }
 
     /// Without a router, the model that the step names.
@@ -93,18 +90,23 @@ impl Route {
         }
     }
 
-    /// Where the router acts on nothing, the gateway is asked for the very model that was named; but
-    /// not where rules forbid anything, since the gateway might take a forbidden deployment of it.
+    /// Where the router acts on nothing, the gateway is asked for the model that would be used without it;
+    /// but not by its name where rules forbid anything, since the gateway might take a forbidden deployment
+    /// of it.
     fn of(call: &Call, decision: RouteDecision) -> Self {
         let choice = decision.choice;
-        let id = decision.decision_id;
         let excluded = choice.rationale.excluded.iter().filter(|one| forbids(&one.rule));
         let told = excluded.map(|one| format!("{} ({})", one.message, one.rule));
         let forbidden: Vec<String> = told.collect();
-        let is_fixed = choice.rationale.cause == Cause::Fixed && forbidden.is_empty();
-        let model = if is_fixed { call.model.clone() } else { choice.deployment.clone() };
+        let advised = choice.instead_of.as_ref().filter(|_| choice.mode == Mode::Advise);
+        let (model, used) = advised
+            .map_or((&choice.model, &choice.deployment), |one| (&one.model, &one.deployment));
+        let is_done = choice.mode == Mode::Act || choice.rationale.cause == Cause::Forbidden;
+        let by_id = is_done || !forbidden.is_empty() || call.model == *used;
+        let name = if by_id { used.clone() } else { model.clone() };
         let decided = Decided {
-            id,
+            id: decision.decision_id,
+            used: used.clone(),
             model: choice.model,
             deployment: choice.deployment,
             mode: choice.mode,
@@ -113,7 +115,7 @@ impl Route {
             instead_of: choice.instead_of.map(|other| [other.model, other.deployment]),
             forbidden,
         };
-        Self { model, decided: Some(decided) }
+        Self { model: name, decided: Some(decided) }
     }
 
     /// The decision's id.
@@ -158,7 +160,7 @@ impl Route {
     /// The deployment that is called, where the router acts on that.
     pub(crate) fn deployment(&self) -> Option<&str> {
         let decided = self.decided.as_ref()?;
-        (decided.deployment == self.model).then_some(&decided.deployment)
+        (decided.used == self.model).then_some(&decided.used)
     }
 
     /// What the decision says of a model that no other can stand for.
@@ -178,97 +180,8 @@ impl Route {
     /// The deployment that is not asked for again, where another may be tried after this failure.
     pub(crate) fn gives_way(&self, error: &Error) -> Option<&str> {
         let decided = self.decided.as_ref().filter(|decided| decided.mode == Mode::Act)?;
-        let class = class(error)?;
+        let class = telling::class(error)?;
         (class != CallClass::Refused).then_some(&decided.deployment)
-    }
-
-    /// Tells the router how the call ended; answers whether there was something to tell.
-    pub(crate) async fn tell(
-        &self,
-        execution: &Execution,
-        ended: Result<&Answer, &Error>,
-        (elapsed, fallback): (Duration, bool),
-    ) -> bool {
-        let Some(decided) = &self.decided else { return false };
-        let class = match ended {
-            Ok(_) => Some(CallClass::Ok),
-            Err(error) => class(error),
-        };
-        let Some(class) = class else { return false };
-        let answer = ended.ok();
-        let retry_after_ms = match ended {
-            Err(Error::Refused { retry_after_ms, .. }) => *retry_after_ms,
-            _ => None,
-        };
-        let outcome = CallOutcome {
-            latency_ms: millis(elapsed),
-            retry_after_ms,
-            input_tokens: answer.map(|answer| answer.input_tokens),
-            output_tokens: answer.map(|answer| answer.output_tokens),
-            cost_microusd: answer.and_then(|answer| answer.reported_cost).map(microusd),
-            fallback,
-            ..outcome(decided, class)
-        };
-        execution.router.learn(outcome).await;
-        true
-    }
-}
-
-impl Route {
-    /// Tells the router how the call of a model ended, where that is the model that it decided for.
-    pub(crate) async fn tell_of(
-        &self,
-        model: &str,
-        execution: &Execution,
-        ended: Result<&Answer, &Error>,
-        elapsed: Duration,
-    ) {
-        if matches!(self.of_model(model), Named::Here(_)) {
-            self.tell(execution, ended, (elapsed, false)).await;
-        }
-    }
-}
-
-/// A call that counts as under way. Dropped before what became of it was told, it says that nothing did:
-/// that is no word about the provider.
-pub(crate) struct Counted {
-    router: RouterClient,
-    unmade: Option<CallOutcome>,
-}
-
-impl Counted {
-    /// It was told by [`Route::tell`].
-    pub(crate) fn told(mut self) {
-        self.unmade = None;
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let Some(outcome) = self.unmade.take() else { return };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let router = self.router.clone();
-            runtime.spawn(async move { router.learn(outcome).await });
-        }
-    }
-}
-
-fn outcome(decided: &Decided, class: CallClass) -> CallOutcome {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    CallOutcome {
-        deployment: decided.deployment.clone(),
-        decision_id: Some(decided.id),
-        class,
-        at_ms: millis(now),
-        latency_ms: 0,
-        ttft_ms: None,
-        retry_after_ms: None,
-        input_tokens: None,
-        output_tokens: None,
-        cost_microusd: None,
-        fallback: false,
-        topic: None,
-        score: None,
     }
 }
 
@@ -337,30 +250,4 @@ fn purpose(execution: &Execution, call: &Call) -> Purpose {
         step_tags: tags(call).into_iter().collect(),
         prompt: call.prompt.clone(),
     }
-}
-
-/// What a failure says of the provider; nothing where no call was made.
-fn class(error: &Error) -> Option<CallClass> {
-    match error {
-        Error::Connection { .. } => Some(CallClass::Connection),
-        Error::Cut { .. } => Some(CallClass::Cut),
-        Error::Silent { .. } => Some(CallClass::Timeout),
-        Error::Unreadable { .. } => Some(CallClass::Server),
-        Error::Refused { status: 429, .. } => Some(CallClass::Throttled),
-        Error::Refused { status: 500..=599, words, .. } if is_no_connection(words) => {
-            Some(CallClass::Connection)
-        }
-        Error::Refused { status: 500..=599, .. } => Some(CallClass::Server),
-        Error::Refused { .. } => Some(CallClass::Refused),
-        _ => None,
-    }
-}
-
-/// Whether a gateway says that it reached nobody: LiteLLM has no status of its own for that.
-fn is_no_connection(words: &str) -> bool {
-    ["Connection error", "APIConnectionError"].iter().any(|known| words.contains(known))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,8 +3,8 @@
 use maestro_kit::account::{self, Account};
 use maestro_kit::ledger::Entry;
 use maestro_schemas::digest::Digest;
-use maestro_schemas::id::DecisionId;
-use maestro_schemas::report::ModelCall;
+use maestro_schemas::id::{DecisionId, ExecutionId};
+use maestro_schemas::report::{CALLS_MAX, ModelCall};
 use serde_json::Value;
 
 use crate::answer::Answer;
@@ -17,7 +17,7 @@ const MAY_HAVE_RUN: [u16; 4] = [408, 500, 502, 504];
 
 /// A call that is about to be made.
 pub(crate) struct Made<'a> {
-    /// The model, as the step names it.
+    /// The model, as it is asked for.
     pub(crate) model: String,
     /// The prompt that it came from.
     pub(crate) prompt: Option<Digest>,
@@ -32,6 +32,7 @@ pub(crate) struct Made<'a> {
 /// A call under way. Dropped without a word, it stays at the most that it may cost.
 pub(crate) struct Spending {
     entry: Entry,
+    execution: ExecutionId,
 }
 
 impl Spending {
@@ -42,27 +43,36 @@ impl Spending {
         offline: bool,
     ) -> Result<Self, account::Error> {
         let call = ModelCall {
-            model: made.model,
-            served_by: None,
-            deployment: None,
             prompt: made.prompt,
-            request: Digest::of_json(made.body),
-            input_tokens: 0,
-            output_tokens: 0,
-            cost_microusd: made.most,
-            settled: false,
-            payer: None,
             offline,
-            wall_ms: 0,
-            overhead_us: None,
             decision: made.decision,
+            ..ModelCall::begun(made.model, Digest::of_json(made.body), made.most)
         };
-        Ok(Self { entry: account.begin(call).await? })
+        Ok(Self { entry: account.begin(call).await?, execution: account.execution() })
     }
 
     /// Which call of its execution it is, where somebody may ask for it by that.
     pub(crate) fn ordinal(&self) -> Option<u32> {
         self.entry.ordinal()
+    }
+
+    /// The call ended: as it is in the books, with whose it is, where there is an answer.
+    pub(crate) fn done(
+        self,
+        ended: Result<Answer, Error>,
+        price: Price,
+        times: Times,
+    ) -> Result<(Answer, ModelCall), Error> {
+        match ended {
+            Ok(answer) => {
+                let paid = self.answered(&answer, price, times);
+                Ok((answer, paid))
+            }
+            Err(error) => {
+                self.failed(&error, times);
+                Err(error)
+            }
+        }
     }
 
     /// The model answered: what the gateway reports counts, else what its prices say.
@@ -77,8 +87,9 @@ impl Spending {
         let most = self.entry.call().cost_microusd;
         let cost_microusd = if told.offline { 0 } else { cost.unwrap_or(most) };
         let call = ModelCall { cost_microusd, settled, ..told };
+        let place = self.ordinal().unwrap_or(CALLS_MAX as u32);
         self.entry.settle(call.clone());
-        call
+        ModelCall { payer: Some((self.execution, place)), ..call }
     }
 
     /// The call failed: for nothing where nobody took it, in full where it may have been carried out.

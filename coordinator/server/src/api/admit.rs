@@ -33,7 +33,7 @@ pub(super) struct Gate {
 
 /// Who was let in.
 #[derive(Debug, Clone)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     pub(super) name: Arc<str>,
     pub(super) grants: Arc<Grants>,
 }
@@ -105,7 +105,7 @@ async fn caller(api: &Api, secret: Option<String>) -> Result<Caller, Refusal> {
     let refuse =
         || Refusal::new(Kind::NoToken, "the request bears no token that this server knows");
     let hash = hash(&secret.ok_or_else(refuse)?);
-    if let Some(caller) = api.tokens.find(hash) {
+    if let Some(caller) = api.tokens.find(&hash) {
         return Ok(caller);
     }
     // Taken before it is asked, so that what is remembered is never younger than it looks.

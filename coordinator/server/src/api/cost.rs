@@ -9,8 +9,8 @@ use super::extract::{InProject, Json, Pairs};
 use super::problem::Refusal;
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
-use super::routing::now_ms;
 use crate::app::show_cost::Query;
+use crate::clock::now_ms;
 
 const FILTERS: &[Parameter] = &[
     Parameter {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`route`] | a route: method, path, who may, what goes in and comes out, its limits |
 //! | one file per resource | its routes and handlers |
-//! | [`admit`], [`tokens`] | who is let in; every route passes it. Tokens are remembered for a moment |
+//! | [`admit`] | who is let in; every route passes it. Tokens are remembered for a moment |
 //! | [`problem`] | what went wrong, as RFC 9457 has it |
 //! | [`openapi`] | the same routes as an OpenAPI document |
 //! | [`serve`] | connections |
@@ -32,7 +32,6 @@ mod routing;
 mod runs;
 pub mod serve;
 mod steps;
-pub mod tokens;
 mod whoami;
 
 use std::sync::Arc;
@@ -46,9 +45,10 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+use crate::recent::Recent;
+use admit::Caller;
 use problem::{Kind, Refusal};
 use route::Route;
-use tokens::Tokens;
 
 /// The most streams, of events and of logs, that are open at once.
 pub const STREAMS_MAX: usize = 2_000;
@@ -59,7 +59,8 @@ pub struct Api {
     pub(crate) app: App,
     pub(crate) metrics: Metrics,
     pub(crate) streams: Arc<Semaphore>,
-    pub(crate) tokens: Arc<Tokens>,
+    /// Whose tokens are known, by the hash of their secret.
+    pub(crate) tokens: Arc<Recent<[u8; 32], Caller>>,
 }
 
 impl Api {

@@ -78,6 +78,10 @@ kinds! {
     HeadersTooLarge = "MAE-2015", 431, "headers too large", None;
     /// Rules forbid every model.
     NoModelAllowed = "MAE-4002", 403, "no model may serve this request", Some("the detail names the rule for each deployment");
+    /// An order of goals that cannot be read.
+    Objectives = "MAE-4003", 400, "malformed objectives", None;
+    /// A field of a request to the router passes its limit.
+    RouteField = "MAE-4004", 400, "malformed request to the router", None;
     /// No model can serve at this moment.
     NoModelNow = "MAE-4011", 503, "no model can serve this request now", Some("ask again later, or with wider bounds");
     /// There is no configuration of the router.

@@ -4,8 +4,6 @@
 //! The project stands in the header `X-Maestro-Project`, since the path of the first is given by the
 //! specification that gateways follow.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use maestro_router::decide::Failure;
@@ -23,6 +21,7 @@ use super::role::Role;
 use super::route::{Access, Parameter, Route};
 use crate::app::learn::Unlearnt;
 use crate::app::list_decisions::Query;
+use crate::clock::now_ms;
 use crate::routing::{Asking, Error};
 
 /// The largest request: its messages are read for tags.
@@ -133,7 +132,7 @@ async fn learn(
 ) -> Result<axum::Json<Learnt>, Refusal> {
     // Providers are shared by all projects, so it takes more than to ask.
     project(&caller, &headers, Role::Admin)?;
-    Ok(axum::Json(api.app.learn(outcomes, now_ms()).await?))
+    Ok(axum::Json(api.app.learn(outcomes, now_ms())?))
 }
 
 async fn score(
@@ -193,7 +192,7 @@ fn project(caller: &Caller, headers: &HeaderMap, least: Role) -> Result<ProjectN
 fn objectives(headers: &HeaderMap, request: &RouteRequest) -> Result<Objectives, Refusal> {
     let given = text(headers, OBJECTIVES_HEADER)?.or(request.objectives.as_deref());
     objective::parse(given.unwrap_or_default())
-        .map_err(|error| Refusal::new(Kind::Parameter, format!("X-Maestro-Objectives: {error}")))
+        .map_err(|error| Refusal::new(Kind::Objectives, format!("X-Maestro-Objectives: {error}")))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
@@ -201,11 +200,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str
     value
         .transpose()
         .map_err(|_| Refusal::new(Kind::Parameter, format!("{name}: expected visible ASCII")))
-}
-
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl From<Unlearnt> for Refusal {
@@ -219,15 +213,22 @@ impl From<Unlearnt> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let detail = error.to_string();
+        Self::new(Kind::of(&error), error.to_string())
+    }
+}
+
+impl Kind {
+    /// What it is that the router does not decide.
+    pub(crate) fn of(error: &Error) -> Self {
         match error {
-            Error::Unconfigured(_) => Self::new(Kind::NoRouter, detail),
-            Error::Prompt(_) => Self::new(Kind::PromptDenied, detail),
-            Error::Failed(Failure::Invalid(_)) => Self::new(Kind::Body, detail),
+            Error::Unconfigured => Self::NoRouter,
+            Error::Unusable => Self::Unavailable,
+            Error::Prompt(_) => Self::PromptDenied,
+            Error::Failed(Failure::Invalid(_)) => Self::RouteField,
             Error::Failed(Failure::Refused(refusal)) if refusal.status == 403 => {
-                Self::new(Kind::NoModelAllowed, detail)
+                Self::NoModelAllowed
             }
-            Error::Failed(Failure::Refused(_)) => Self::new(Kind::NoModelNow, detail),
+            Error::Failed(Failure::Refused(_)) => Self::NoModelNow,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use maestro_schemas::api::route::Shared as Told;
 use maestro_schemas::api::runs::WhyReport;
 use maestro_schemas::codec::{self, InboxMessage};
 use maestro_schemas::command::{Answered, Command, CommandAnswer};
@@ -133,16 +132,6 @@ impl Bus {
         let to = subject::rpc("run", "why")?;
         let reply = self.connection.request(to, bytes.into(), WHY_TIME_MAX).await.ok()?;
         codec::decode::<Option<WhyReport>>(&reply).ok().flatten()
-    }
-
-    /// Tells all processes that serve the API, this one too, what one of them was told of calls; it may
-    /// be lost.
-    pub async fn share(&self, told: &Told) {
-        let Some(to) = subject::rpc("route", "share") else { return };
-        match codec::encode(told) {
-            Ok(bytes) => self.connection.tell(to, bytes.into()).await,
-            Err(error) => tracing::warn!(%error, "what was told of calls is not shared"),
-        }
     }
 
     /// Listens to hints from now on.

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::bus::Hint;
 use super::list_steps::step_name;
 use super::{App, Error};
+use crate::clock::now_ms;
 use crate::store::run::Head;
 use crate::store::run_event::{self, Happened, Place, What};
 use crate::store::step;
@@ -252,9 +253,4 @@ impl Follower {
     async fn say(&self, event: Event, resume_from: Option<u64>) -> Result<(), Over> {
         self.tell.send(Told { event, resume_from }).await.map_err(|_| Over)
     }
-}
-
-fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

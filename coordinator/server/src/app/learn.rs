@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use maestro_schemas::api::route::{
     Learnt, OUTCOMES_MAX, Outcomes, SCORES_MAX, Score, Scored, Scores,
 };
-use maestro_schemas::call::{CallOutcome, NAME_BYTES_MAX};
+use maestro_schemas::call::NAME_BYTES_MAX;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::name::ProjectName;
 
@@ -30,14 +30,16 @@ impl App {
     ///
     /// # Errors
     /// Where there are too many, or there is no router; then nothing is learnt.
-    pub async fn learn(
+    pub fn learn(
         &self,
-        Outcomes { outcomes }: Outcomes,
+        Outcomes { outcomes, unmade }: Outcomes,
         now_ms: u64,
     ) -> Result<Learnt, Unlearnt> {
         at_most("outcomes", outcomes.len(), OUTCOMES_MAX)?;
+        at_most("unmade", unmade.len(), OUTCOMES_MAX)?;
         let learnt = self.routing.learn(outcomes.clone(), now_ms)?;
-        self.share(&outcomes, &[]).await;
+        self.routing.unmade(&unmade);
+        self.routing.share(&outcomes, &[]);
         Ok(Learnt { learnt })
     }
 
@@ -58,14 +60,8 @@ impl App {
         let scored = scores.into_iter().map(|score| scored(score, &served));
         let scored = scored.collect::<Result<Vec<_>, _>>()?;
         let learnt = self.routing.score(&scored)?;
-        self.share(&[], &scored).await;
+        self.routing.share(&[], &scored);
         Ok(Learnt { learnt })
-    }
-
-    async fn share(&self, outcomes: &[CallOutcome], scores: &[Scored]) {
-        for told in self.routing.shares(outcomes, scores) {
-            self.bus.share(&told).await;
-        }
     }
 }
 

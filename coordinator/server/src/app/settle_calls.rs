@@ -24,11 +24,11 @@ impl App {
         }
         let wrong = settlements.iter().position(|one| {
             let most = one.input_tokens.max(one.output_tokens).max(one.cost_microusd);
-            most > NUMBER_MAX || one.ordinal as usize > CALLS_MAX
+            most > NUMBER_MAX || one.ordinal as usize >= CALLS_MAX
         });
         if let Some(place) = wrong {
             let problem = format!(
-                "entry {place}: expected an ordinal up to {CALLS_MAX}, and numbers up to {NUMBER_MAX}"
+                "entry {place}: expected an ordinal below {CALLS_MAX}, and numbers up to {NUMBER_MAX}"
             );
             return Err(Error::invalid("settlements", problem));
         }

@@ -76,28 +76,31 @@ pub async fn expire(
     keep: Keep,
     stop: &CancellationToken,
 ) -> Result<RowsExpired, store::Error> {
-    let mut expired = RowsExpired::default();
-    let decisions = keep.decisions.max(DECISIONS_MIN);
+    let (decisions, calls) = (keep.decisions.max(DECISIONS_MIN), keep.calls.max(CALLS_MIN));
+    let of_decisions = pages(stop, || route_decision::expire(pool, decisions, PAGE)).await?;
+    let of_calls = pages(stop, || model_call::expire(pool, calls, PAGE)).await?;
+    let more = of_decisions.more || of_calls.more;
+    Ok(RowsExpired { decisions: of_decisions.rows, calls: of_calls.rows, more })
+}
+
+/// What was deleted of a table, and whether there is more.
+struct Pages {
+    rows: u64,
+    more: bool,
+}
+
+async fn pages<F>(stop: &CancellationToken, page: impl Fn() -> F) -> Result<Pages, store::Error>
+where
+    F: Future<Output = Result<u64, store::Error>>,
+{
+    let mut pages = Pages { rows: 0, more: true };
     for _ in 0..PAGES_MAX {
-        let page = route_decision::expire(pool, decisions, PAGE).await?;
-        expired.decisions += page;
-        expired.more = page >= u64::from(PAGE);
-        if !expired.more || stop.is_cancelled() {
+        if !pages.more || stop.is_cancelled() {
             break;
         }
+        let rows = page().await?;
+        pages.rows += rows;
+        pages.more = rows >= u64::from(PAGE);
     }
-    let calls = keep.calls.max(CALLS_MIN);
-    let more = expired.more;
-    for _ in 0..PAGES_MAX {
-        if stop.is_cancelled() {
-            break;
-        }
-        let page = model_call::expire(pool, calls, PAGE).await?;
-        expired.calls += page;
-        expired.more = more || page >= u64::from(PAGE);
-        if page < u64::from(PAGE) {
-            break;
-        }
-    }
-    Ok(expired)
+    Ok(pages)
 }

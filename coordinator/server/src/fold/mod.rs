@@ -21,7 +21,7 @@ mod publish;
 mod set_aside;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use maestro_engine::shard::Fold;
@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lease::Lessee;
 use self::publish::Publishing;
+use crate::clock::now_ms;
 
 /// Messages that wait to be folded; nothing is pulled beyond.
 const BACKLOG_MAX: usize = 2_048;
@@ -356,10 +357,4 @@ impl Loop {
             self.demand = demand;
         }
     }
-}
-
-/// Milliseconds since 1970 by this process' clock.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ use maestro_streams::topology::subject;
 use maestro_streams::{Subject, admin};
 use sqlx::PgConnection;
 
+use crate::clock::now_ms;
 use crate::store::load::Unreadable;
 use crate::store::set_aside::set_aside;
 use crate::store::shard::Acquired;
@@ -32,7 +33,7 @@ pub(super) async fn quarantine(
     for Unreadable { run, reason, .. } in &runs {
         tracing::error!(%run, reason, "a run's rows cannot be read; it is set aside");
     }
-    let done = match set_aside(conn, (shard, acquired), super::now_ms(), &runs).await {
+    let done = match set_aside(conn, (shard, acquired), now_ms(), &runs).await {
         Ok(done) => done,
         Err(error) => {
             let error = &error as &dyn std::error::Error;

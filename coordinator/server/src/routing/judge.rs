@@ -142,7 +142,9 @@ fn verdicts(
     let asks_prompt = session.may_deny(project, Hook::PromptUse);
     let (mut bundle, mut verdicts) = (Digest::of(b""), BTreeMap::new());
     let (mut asked, mut denied, mut against) = (0, 0, BTreeSet::new());
-    for deployment in &config.deployments {
+    // Nobody asks about those that the request does not reach.
+    let reached = config.deployments.iter().filter(|one| costs.contains_key(&one.id));
+    for deployment in reached {
         let by_route = session.verdict(project, &question.route_choice(deployment));
         bundle = by_route.bundle;
         let mut reasons = by_route.reasons;

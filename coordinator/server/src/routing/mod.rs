@@ -6,8 +6,10 @@
 //! | here | [`Routing`]: decides, and learns what became of calls |
 //! | [`source`] | the configuration's file, read again while it runs |
 //! | [`judge`], `question` | asks the policies about each deployment, and what they are told |
+//! | `text` | what is read of messages, and what is left of them |
+//! | `probe` | a choice that tries a failing provider out: one for all routers |
 //! | [`registry`] | which version of a prompt a text is, and its labels |
-//! | [`share`] | learns what other processes were told, and scores of evaluations |
+//! | [`share`] | what processes tell each other: outcomes, scores, calls that begin |
 //! | `told` | what is logged, counted and traced of decisions and calls |
 //! | [`recorder`] | writes decisions down, in batches, off the path of the answer |
 //!
@@ -17,34 +19,29 @@
 //! answer, nothing is permitted.
 
 pub mod judge;
+mod probe;
 mod question;
 pub mod recorder;
 pub mod registry;
 pub mod share;
 pub mod source;
+mod text;
 mod told;
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maestro_policies::reload::Policies;
-use maestro_router::breaker::{Permit, Standing};
-use maestro_router::config::Config;
-use maestro_router::decide::{Facts, Failure, choose};
+use maestro_router::decide::{Facts, Failure};
 use maestro_router::live::Live;
 use maestro_router::objective::Objectives;
-use maestro_router::tags::{self, Settings};
-use maestro_schemas::api::route::{CallDecided, OUTCOMES_MAX};
+use maestro_schemas::api::route::{OUTCOMES_MAX, Shared as Told};
 use maestro_schemas::call::CallOutcome;
 use maestro_schemas::id::{CoordinatorId, DecisionId};
 use maestro_schemas::name::ProjectName;
-use maestro_schemas::route::{
-    Cause, Choice, Mode, Purpose, Registered, RouteDecision, RouteRequest,
-};
+use maestro_schemas::route::{Purpose, Registered, RouteDecision, RouteRequest};
 use maestro_telemetry::metrics::Metrics;
-use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -53,19 +50,10 @@ use self::judge::{Case, Judge, PromptDenied};
 use self::recorder::{Decided, Recorder};
 use self::registry::Registry;
 use self::source::Source;
-use crate::store::probe;
+use self::text::without_text;
 
 /// How often files are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How often a decision is made anew because somebody else took the probe that it counted on.
-const PROBES_LOST_MAX: usize = 8;
-
-/// How long it may take to find out whether another router tries an endpoint out.
-const PROBE_WAIT: Duration = Duration::from_millis(500);
-
-/// How many calls may wait to be told to the other routers; the oldest are not told.
-const BEGUN_MAX: usize = 4_096;
-
 /// What happened longer ago is not learnt from.
 const OUTCOME_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
 
@@ -81,9 +69,16 @@ pub struct Options {
 /// Why there is no decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no configuration, or none that was ever good.
-    #[error("the router has no configuration: {0}")]
-    Unconfigured(String),
+    /// No configuration is named.
+    #[error(
+        "the router has no configuration: none is named; start the server with --router-config"
+    )]
+    Unconfigured,
+    /// A configuration is named, and it was never good: nobody knows then what may not go out.
+    #[error(
+        "the router's configuration cannot be used, so no model is asked; the server's log says what is wrong with it"
+    )]
+    Unusable,
     /// The policies forbid its prompt.
     #[error(transparent)]
     Prompt(#[from] PromptDenied),
@@ -108,7 +103,8 @@ struct Shared {
     metrics: Metrics,
     /// This process, among those that tell each other what they learn.
     process: CoordinatorId,
-    begun: broadcast::Sender<CallDecided>,
+    /// What the other processes are to be told.
+    told: broadcast::Sender<Told>,
 }
 
 /// What is to be decided.
@@ -145,16 +141,11 @@ impl Routing {
             pool,
             metrics,
             process: CoordinatorId::generate(),
-            begun: broadcast::Sender::new(BEGUN_MAX),
+            told: broadcast::Sender::new(share::TOLD_MAX),
         });
         let watched = shared.clone();
         tokio::spawn(async move { watched.watch(stop).await });
         Self { shared }
-    }
-
-    /// Whether a configuration is named, be it one that can be used or not.
-    pub fn is_wanted(&self) -> bool {
-        self.shared.source.is_named()
     }
 
     /// What the registry knows of the prompt of a call; nothing where no policy asks for it.
@@ -189,7 +180,7 @@ impl Routing {
     fn decide(&self, asking: Asking) -> Result<RouteDecision, Error> {
         let held = match self.shared.source.held() {
             Ok(held) => held,
-            Err(why) => return Err(self.without_router(asking, why)),
+            Err(error) => return Err(self.without_router(asking, error)),
         };
         let Asking { project, request, objectives, purpose, registered, now_ms } = asking;
         let request = without_text(request);
@@ -206,10 +197,10 @@ impl Routing {
             let case = Case { project: &project, config: &held.config, request: &request };
             judge.judge(case, &mut facts)?;
         }
-        let choice = self.settle(&held.config, &mut facts, &request, &objectives)?;
+        let choice = self.settle(&held.config, &mut facts, (&request, &objectives))?;
         let decision = RouteDecision { decision_id: DecisionId::generate(), choice };
         if request.counted {
-            self.begin(&decision, now_ms);
+            self.begin(&held.config, &decision, now_ms);
         }
         self.shared.recorder.keep(Decided {
             id: decision.decision_id,
@@ -224,85 +215,24 @@ impl Routing {
         Ok(decision)
     }
 
-    /// Counts the call that will follow a decision, here and with the other routers.
-    fn begin(&self, decision: &RouteDecision, now_ms: u64) {
-        let choice = &decision.choice;
-        let fixed = choice.instead_of.as_ref().map(|other| &other.deployment);
-        let used = fixed.filter(|_| choice.mode != Mode::Act).unwrap_or(&choice.deployment);
-        self.live().begin(decision.decision_id, used, now_ms);
-        let (decision_id, deployment) = (decision.decision_id, used.clone());
-        // Nobody listens where there is no bus.
-        let _ = self.shared.begun.send(CallDecided { decision_id, deployment });
-    }
-
-    /// What this router decided, to be told to the others.
-    pub(crate) fn begun(&self) -> broadcast::Receiver<CallDecided> {
-        self.shared.begun.subscribe()
-    }
-
     /// Why there is no decision where there is no router: a prompt that the policies forbid goes first.
-    fn without_router(&self, asking: Asking, why: String) -> Error {
+    fn without_router(&self, asking: Asking, error: Error) -> Error {
         let (Some(judge), Some(purpose)) = (&self.shared.judge, &asking.purpose) else {
-            return Error::Unconfigured(why);
+            return error;
         };
         if purpose.prompt.is_none() {
-            return Error::Unconfigured(why);
+            return error;
         }
         let request = without_text(asking.request);
         let registered = asking.registered.unwrap_or_default();
         let permitted = judge.permit_prompt(&asking.project, &request, purpose, &registered);
-        permitted.err().unwrap_or(Error::Unconfigured(why))
-    }
-
-    /// A choice whose probe, if it is one, is this caller's alone.
-    fn settle(
-        &self,
-        config: &Config,
-        facts: &mut Facts,
-        request: &RouteRequest,
-        objectives: &Objectives,
-    ) -> Result<Choice, Error> {
-        for _ in 0..PROBES_LOST_MAX {
-            let choice = choose(config, facts, request, objectives)?;
-            if choice.rationale.cause != Cause::Probe {
-                return Ok(choice);
-            }
-            let permit = self.live().ask(config, &choice.deployment, facts.now_ms);
-            let until = match permit {
-                Some(Permit::Wait(until)) => until,
-                Some(Permit::Probe) if !self.is_alone(config, &choice.deployment) => {
-                    facts.now_ms.saturating_add(config.breaker.probe_interval_ms)
-                }
-                _ => return Ok(choice),
-            };
-            let lost = facts.candidates.entry(choice.deployment).or_default();
-            lost.standing = Standing::Open(until);
-        }
-        Ok(choose(config, facts, request, objectives)?)
-    }
-
-    /// Whether no other router tries the deployment's endpoint out in this interval. Where that cannot be
-    /// known it is not tried out.
-    fn is_alone(&self, config: &Config, deployment: &str) -> bool {
-        let Some(deployment) = config.deployment(deployment) else { return false };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
-        let interval = Duration::from_millis(config.breaker.probe_interval_ms);
-        let taking = probe::take(&self.shared.pool, &deployment.endpoint, interval);
-        let taken = runtime.block_on(async { tokio::time::timeout(PROBE_WAIT, taking).await });
-        match taken {
-            Ok(Ok(is_alone)) => is_alone,
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no probe is taken");
-                false
-            }
-            Err(_) => false,
-        }
+        permitted.err().unwrap_or(error)
     }
 
     /// Learns what became of calls; answers of how many it could. The reporter's clock is not believed
     /// beyond ours, nor an outcome that is older than what is decided from.
     pub fn learn(&self, outcomes: Vec<CallOutcome>, now_ms: u64) -> Result<usize, Error> {
-        let held = self.shared.source.held().map_err(Error::Unconfigured)?;
+        let held = self.shared.source.held()?;
         let mut live = self.live();
         let outcomes = outcomes.into_iter().take(OUTCOMES_MAX);
         let young = outcomes.filter(|one| one.at_ms >= now_ms.saturating_sub(OUTCOME_AGE_MS_MAX));
@@ -313,6 +243,12 @@ impl Routing {
         });
         let learnt = past.filter(|outcome| live.learn(&held.config, outcome));
         Ok(learnt.inspect(|outcome| told::call_ended(outcome, &self.shared.metrics)).count())
+    }
+
+    /// Counts calls no longer that no call followed after all.
+    pub fn unmade(&self, decisions: &[DecisionId]) {
+        let mut live = self.live();
+        decisions.iter().take(OUTCOMES_MAX).for_each(|decision| live.end(*decision));
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -350,66 +286,5 @@ impl Shared {
             self.metrics.router.breakers.clear();
         }
         self.tell_breakers();
-    }
-}
-
-/// The request with the tags of its messages, and their length in place of them.
-fn without_text(mut request: RouteRequest) -> RouteRequest {
-    let text = request.messages.iter().flat_map(texts).collect::<Vec<_>>().join("\n");
-    let found = tags::tags(&text, &Settings::default());
-    for tag in found.tags {
-        let name = serde_json::to_value(tag).ok();
-        if let Some(name) = name.as_ref().and_then(Value::as_str)
-            && !request.tags.iter().any(|other| other == name)
-        {
-            request.tags.push(name.to_owned());
-        }
-    }
-    request.prompt_chars = Some(request.chars());
-    request.messages.clear();
-    request
-}
-
-/// Every text of a message: of its content, of parts of it, of functions' arguments. The name of a field
-/// stands before its value, and numbers are texts too.
-fn texts(value: &Value) -> Vec<Cow<'_, str>> {
-    match value {
-        Value::String(text) => vec![Cow::Borrowed(text)],
-        Value::Number(number) => vec![Cow::Owned(number.to_string())],
-        Value::Array(parts) => parts.iter().flat_map(texts).collect(),
-        Value::Object(fields) => {
-            let named = |(name, value)| std::iter::once(Cow::Borrowed(name)).chain(texts(value));
-            fields.iter().map(|(name, value)| (name.as_str(), value)).flat_map(named).collect()
-        }
-        Value::Null | Value::Bool(_) => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn names_of_fields_and_numbers_are_looked_at_too() {
-        let tagged = |message: Value| {
-            let messages = vec![message];
-            without_text(RouteRequest { messages, ..RouteRequest::default() }).tags
-        };
-        assert_eq!(tagged(json!({"role": "user", "DE89 3704 0044 0532 0130 00": "his"})), ["pii"]);
-        assert_eq!(
-            tagged(json!({"content": [{"card_number": 4_111_111_111_111_111_u64}]})),
-            ["pii"]
-        );
-        assert!(tagged(json!({"role": "user", "content": "Greet."})).is_empty());
-    }
-
-    #[test]
-    fn of_messages_only_their_length_and_tags_are_left() {
-        let messages = json!([{"role": "user", "content": [{"type": "text", "text": "IBAN: DE89 3704 0044 0532 0130 00"}]}]);
-        let messages = messages.as_array().unwrap().clone();
-        let request = without_text(RouteRequest { messages, ..RouteRequest::default() });
-        assert_eq!(request.tags, ["pii"]);
-        assert_eq!((request.messages.len(), request.prompt_chars), (0, Some(33)));
     }
 }

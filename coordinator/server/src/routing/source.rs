@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use maestro_router::config::Config;
 use maestro_schemas::digest::Digest;
 
+use super::Error;
+
 /// The most bytes of a configuration.
 const TEXT_BYTES_MAX: u64 = 4 << 20;
 
@@ -45,11 +47,6 @@ impl Source {
         source
     }
 
-    /// Whether there is to be one.
-    pub fn is_named(&self) -> bool {
-        self.path.is_some()
-    }
-
     /// Reads the file where it changed; answers whether another configuration holds now.
     pub fn poll(&self) -> bool {
         let Some(path) = &self.path else { return false };
@@ -69,15 +66,11 @@ impl Source {
         false
     }
 
-    /// What holds, or in words why nothing does.
-    pub fn held(&self) -> Result<Arc<Held>, String> {
+    /// What holds, or why nothing does.
+    pub fn held(&self) -> Result<Arc<Held>, Error> {
         let state = self.state();
-        let none = || match (&self.path, &state.fault) {
-            (None, _) => "none is named; start the server with --router-config".to_owned(),
-            (_, Some(fault)) => fault.clone(),
-            (_, None) => "it was not read yet".to_owned(),
-        };
-        state.held.clone().ok_or_else(none)
+        let none = if self.path.is_some() { Error::Unusable } else { Error::Unconfigured };
+        state.held.clone().ok_or(none)
     }
 
     /// What is wrong with the file as it is, while the former holds.
@@ -98,7 +91,7 @@ impl State {
         }
         match Config::read(&text, name) {
             Ok(config) => {
-                if let Some(key) = literal_secret(&config) {
+                if let Some(key) = literal_secret(&config).or_else(|| address_with_more(&config)) {
                     self.blame(format!(
                         "{name}: a value of {key} stands in the file, where decisions would keep it; write os.environ/NAME"
                     ));
@@ -143,6 +136,17 @@ fn literal_secret(config: &Config) -> Option<&str> {
     all.find(|(name, value)| is_secret(name) && stands(value)).map(|(name, _)| name.as_str())
 }
 
+/// An address with a user, a password or a query, where a key may stand.
+fn address_with_more(config: &Config) -> Option<&'static str> {
+    let has_more = |base: &str| {
+        let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+        let host = rest.split('/').next().unwrap_or_default();
+        !base.starts_with("os.environ/") && (host.contains('@') || base.contains(['?', '#']))
+    };
+    let mut bases = config.deployments.iter().filter_map(|one| one.params.api_base.as_deref());
+    bases.any(has_more).then_some("api_base with a user, a password or a query")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,8 +161,17 @@ mod tests {
         let with = |key: &str| GOOD.replace("gpt-4o }", &format!("gpt-4o, api_key: {key} }}"));
         fs::write(&path, with("sk-literal")).unwrap();
         let source = Source::open(Some(path.clone()));
-        let why = source.held().unwrap_err();
+        let why = source.fault().unwrap();
         assert!(why.contains("api_key") && !why.contains("sk-literal"), "{why}");
+        let at = |base: &str| GOOD.replace("gpt-4o }", &format!("gpt-4o, api_base: '{base}' }}"));
+        for base in ["http://u:hidden@h:1/v1", "http://h:1/v1?key=hidden"] {
+            fs::write(&path, at(base)).unwrap();
+            assert!(!source.poll());
+            let why = source.fault().unwrap();
+            assert!(why.contains("api_base") && !why.contains("hidden"), "{why}");
+        }
+        fs::write(&path, at("http://h:1/v1")).unwrap();
+        assert!(source.poll());
         fs::write(&path, with("os.environ/OPENAI_API_KEY")).unwrap();
         assert!(source.poll());
     }
@@ -168,7 +181,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("litellm.yaml");
         let source = Source::open(Some(path.clone()));
-        assert!(source.held().unwrap_err().contains("litellm.yaml"));
+        assert_eq!(source.held().unwrap_err(), Error::Unusable);
+        assert!(source.fault().unwrap().contains("litellm.yaml"));
         fs::write(&path, GOOD).unwrap();
         assert!(source.poll());
         assert!(!source.poll(), "it did not change");

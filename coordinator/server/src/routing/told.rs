@@ -3,7 +3,7 @@
 //! What must stay true: no text of a prompt is told, and labels have few values: what policies' authors
 //! name is counted as `policy`.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use maestro_router::breaker::Standing;
 use maestro_router::decide::{Failure, rule};
@@ -16,6 +16,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::{Asking, Error, Shared};
+use crate::clock::now_ms;
 
 /// Rules that are counted by their name.
 const RULES: [&str; 11] = [
@@ -100,8 +101,7 @@ impl Shared {
     /// Says how each breaker stands.
     pub(super) fn tell_breakers(&self) {
         let Ok(held) = self.source.held() else { return };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let now_ms = now_ms();
         let live = self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for deployment in &held.config.deployments {
             let standing = match live.breaker(&deployment.endpoint).standing(now_ms) {
@@ -110,22 +110,10 @@ impl Shared {
                 Standing::Throttled(_) => 2,
                 Standing::Open(_) => 3,
             };
-            let endpoint = without_secrets(&deployment.endpoint);
+            let endpoint = deployment.endpoint.clone();
             self.metrics.router.breakers.get_or_create(&OfEndpoint { endpoint }).set(standing);
         }
     }
-}
-
-/// An address without what may be a user and a password.
-fn without_secrets(endpoint: &str) -> String {
-    let (scheme, rest) = match endpoint.split_once("://") {
-        Some((scheme, rest)) => (Some(scheme), rest),
-        None => (None, endpoint),
-    };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit('@').next().unwrap_or_default();
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    scheme.map_or_else(|| format!("{host}{path}"), |scheme| format!("{scheme}://{host}{path}"))
 }
 
 /// A rule's name as a label.
@@ -143,7 +131,8 @@ fn excluded(error: &Error) -> impl Iterator<Item = &'static str> {
 
 const fn code(error: &Error) -> &'static str {
     match error {
-        Error::Unconfigured(_) => "unconfigured",
+        Error::Unconfigured => "unconfigured",
+        Error::Unusable => "unusable",
         Error::Prompt(_) => "prompt",
         Error::Failed(Failure::Invalid(_)) => "invalid",
         Error::Failed(Failure::Refused(refusal)) if refusal.status == 403 => "forbidden",
@@ -176,12 +165,6 @@ const fn class(class: CallClass) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_told_without_its_user_and_password() {
-        assert_eq!(without_secrets("openai"), "openai");
-        assert_eq!(without_secrets("https://u:p@h:1/v1?key=x"), "https://h:1/v1");
-    }
 
     #[test]
     fn what_authors_of_policies_name_is_one_label() {

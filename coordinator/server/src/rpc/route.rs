@@ -5,7 +5,6 @@
 //! configuration is named and cannot be used.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use maestro_router::decide::Failure;
 use maestro_router::objective;
@@ -16,8 +15,11 @@ use maestro_streams::connect::{Connection, Error as BusError, Received};
 use maestro_streams::topology::subject;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::problem::Kind;
+use crate::clock::now_ms;
+use crate::routing::share::tell_others;
 use crate::routing::{Asking, Error, Routing};
 
 /// The most questions that are being answered at once.
@@ -41,7 +43,8 @@ pub async fn run(
     // What became of calls is for all of them: each has a picture of its own.
     let mut learning = connection.subscribe(&learn).await?;
     let mut sharing = connection.subscribe(&share).await?;
-    let mut here = routing.begun();
+    let telling = tokio::spawn(tell_others(routing.words(), connection.clone(), share));
+    let _telling = AbortOnDropHandle::new(telling);
     let line = Arc::new(Semaphore::new(AT_ONCE_MAX));
     loop {
         tokio::select! {
@@ -59,11 +62,6 @@ pub async fn run(
             }
             Some(received) = learning.next() => learnt(&routing, &received),
             Some(received) = sharing.next() => heard(&routing, &received),
-            Ok(begun) = here.recv() => {
-                if let Ok(bytes) = codec::encode(&routing.share_begun(begun)) {
-                    connection.tell(share.clone(), bytes.into()).await;
-                }
-            }
             else => return Ok(()),
         }
     }
@@ -91,15 +89,12 @@ async fn known(
     routing: &Routing,
     question: &RouteQuestion,
 ) -> Result<Option<Registered>, RouteAnswer> {
-    question.purpose.check().map_err(|invalid| refused(400, "MAE-4004", &invalid))?;
+    let invalid = |invalid| refused(&Error::from(Failure::Invalid(invalid)));
+    question.purpose.check().map_err(invalid)?;
     routing.registered(&question.project, &question.purpose).await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a prompt cannot be looked up");
         let message = "the registry of prompts does not answer now, so no model is asked";
-        RouteAnswer::Refused {
-            code: Kind::Unavailable.code().to_owned(),
-            status: Kind::Unavailable.status(),
-            message: message.to_owned(),
-        }
+        of_kind(Kind::Unavailable, message)
     })
 }
 
@@ -110,43 +105,31 @@ fn decide(
 ) -> Result<RouteAnswer, RouteAnswer> {
     let RouteQuestion { project, request, purpose } = question;
     let wanted = request.objectives.clone().unwrap_or_default();
-    let objectives = objective::parse(&wanted).map_err(|error| refused(400, "MAE-4003", &error))?;
+    let objectives =
+        objective::parse(&wanted).map_err(|error| of_kind(Kind::Objectives, &error.to_string()))?;
     let request = RouteRequest { objectives: None, ..request };
     let (purpose, now_ms) = (Some(purpose), now_ms());
     let asking = Asking { project, request, objectives, purpose, registered, now_ms };
     match routing.choose(asking) {
         Ok(decision) => Ok(RouteAnswer::Decided { decision: Box::new(decision) }),
-        // What may not go out is known to nobody then.
-        Err(Error::Unconfigured(_)) if routing.is_wanted() => Err(unusable()),
-        Err(Error::Unconfigured(_)) => Ok(RouteAnswer::Unconfigured),
-        Err(Error::Prompt(denied)) => Err(refused(403, Kind::PromptDenied.code(), &denied)),
-        Err(Error::Failed(Failure::Refused(refusal))) => {
-            let code = if refusal.status == 403 { Kind::NoModelAllowed } else { Kind::NoModelNow };
-            Err(refused(refusal.status, code.code(), &refusal))
-        }
-        Err(Error::Failed(Failure::Invalid(invalid))) => Err(refused(400, "MAE-4004", &invalid)),
+        Err(Error::Unconfigured) => Ok(RouteAnswer::Unconfigured),
+        Err(error) => Err(refused(&error)),
     }
 }
 
-fn unusable() -> RouteAnswer {
-    RouteAnswer::Refused {
-        code: Kind::Unavailable.code().to_owned(),
-        status: Kind::Unavailable.status(),
-        message: "the router's configuration cannot be used, so no model is asked; the server's log says what is wrong with it".to_owned(),
-    }
+/// As HTTP would refuse it.
+fn refused(error: &Error) -> RouteAnswer {
+    of_kind(Kind::of(error), &error.to_string())
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn refused(status: u16, code: &str, error: &dyn std::error::Error) -> RouteAnswer {
-    RouteAnswer::Refused { code: code.to_owned(), status, message: error.to_string() }
+fn of_kind(kind: Kind, message: &str) -> RouteAnswer {
+    let (code, status, message) = (kind.code().to_owned(), kind.status(), message.to_owned());
+    RouteAnswer::Refused { code, status, message }
 }
 
 fn learnt(routing: &Routing, received: &Received) {
-    let Ok(Outcomes { outcomes }) = codec::decode(&received.payload) else { return };
+    let Ok(Outcomes { outcomes, unmade }) = codec::decode(&received.payload) else { return };
+    routing.unmade(&unmade);
     if let Err(error) = routing.learn(outcomes, now_ms()) {
         tracing::debug!(%error, "outcomes of calls are passed over");
     }

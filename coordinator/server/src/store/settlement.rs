@@ -20,7 +20,7 @@ pub async fn keep(
     sqlx::query(
         "insert into settlement (project, execution, ordinal, input_tokens, output_tokens, cost_microusd)
          select $1, * from unnest($2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
-         on conflict (execution, ordinal) do nothing",
+         on conflict (project, execution, ordinal) do nothing",
     )
     .bind(project.as_str())
     .bind(told.iter().map(|one| one.execution.uuid()).collect::<Vec<_>>())
@@ -38,19 +38,25 @@ pub async fn keep(
 /// or once it is older than `age`. Answers how many were settled.
 pub async fn apply(db: impl PgExecutor<'_>, age: Duration) -> Result<u64, Error> {
     let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+    // Rows are locked in the order in which commits lock them.
     let settled: i64 = sqlx::query_scalar(
-        "with settled as (
+        "with due as (
+           select c.execution, c.ordinal, s.input_tokens, s.output_tokens, s.cost_microusd
+             from model_call c
+             join settlement s using (project, execution, ordinal)
+            where not c.settled
+            order by c.execution, c.ordinal for update of c),
+         settled as (
            update model_call c
-              set input_tokens = s.input_tokens, output_tokens = s.output_tokens,
-                  cost_microusd = s.cost_microusd, settled = true
-             from settlement s
-            where c.execution = s.execution and c.ordinal = s.ordinal and c.project = s.project
-              and not c.settled
-           returning c.execution, c.ordinal),
+              set input_tokens = due.input_tokens, output_tokens = due.output_tokens,
+                  cost_microusd = due.cost_microusd, settled = true
+             from due
+            where c.execution = due.execution and c.ordinal = due.ordinal
+           returning c.project, c.execution, c.ordinal),
          done as (
            delete from settlement s using model_call c
-            where c.execution = s.execution and c.ordinal = s.ordinal
-              and (c.settled or exists (select from settled d
+            where c.project = s.project and c.execution = s.execution and c.ordinal = s.ordinal
+              and (c.settled or exists (select from due d
                                          where d.execution = s.execution and d.ordinal = s.ordinal))),
          old as (
            delete from settlement where told_at < now() - $1 * interval '1 second')

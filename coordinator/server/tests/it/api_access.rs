@@ -8,7 +8,7 @@ use maestro_server::api::problem::{Kind, MEDIA_TYPE};
 use maestro_server::api::role::Role;
 use maestro_server::api::route::{Access, Route};
 use maestro_server::api::routes;
-use maestro_server::api::tokens::AGE_MAX;
+use maestro_server::recent::AGE_MAX;
 use reqwest::{Response, StatusCode};
 
 use crate::support::stack::{Stack, read};

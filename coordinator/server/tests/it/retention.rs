@@ -101,7 +101,10 @@ async fn a_coordinator_that_stops_leaves_the_rest_to_the_next() {
     let stop = CancellationToken::new();
     stop.cancel();
     let expired = expire(&database.pool(), Keep::default(), &stop).await.unwrap();
-    assert_eq!((expired.decisions, expired.calls, expired.more), (u64::from(PAGE), 0, true));
+    assert_eq!((expired.decisions, expired.calls, expired.more), (0, 0, true));
+    let expired =
+        expire(&database.pool(), Keep::default(), &CancellationToken::new()).await.unwrap();
+    assert_eq!((expired.decisions, expired.calls, expired.more), (u64::from(PAGE) + 5, 1, false));
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ use crate::call::Clients;
 
 /// For how long what was seen of a host is believed.
 const BELIEVED: Duration = Duration::from_secs(2);
+/// For how long a host that did not answer is not asked again: each call waits for that.
+const MUTE: Duration = Duration::from_secs(15);
 /// The longest that a call waits for a host to have room.
 const ROOM_MAX: Duration = Duration::from_secs(60);
 
@@ -109,7 +111,9 @@ impl Fleet {
             return Err("it is not configured".to_owned());
         };
         let mut view = view.lock().await;
-        match view.as_ref().filter(|view| view.at.elapsed() < BELIEVED) {
+        let believed =
+            |view: &&View| view.at.elapsed() < if view.seen.is_ok() { BELIEVED } else { MUTE };
+        match view.as_ref().filter(believed) {
             Some(view) => view.seen.clone(),
             None => {
                 let seen = probe::ask(host, clients).await;

@@ -1,5 +1,6 @@
 //! One question: over the chain of models, and for each over the hosts that can serve it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use maestro_schemas::outcome::FailureClass;
@@ -56,44 +57,50 @@ impl Attempt<'_> {
             return Ok(answer);
         }
         let mut failed: Option<Error> = None;
-        for (place, model) in wish.models.iter().enumerate() {
-            let call = Call { model: model.clone(), ..call.clone() };
-            let is_last = place + 1 == wish.models.len();
-            let error = match self.of_one_model(&call, wish, is_last).await {
-                Ok((paid, at)) => return Ok(self.remembered(key, at, paid).await),
-                Err(error) => error,
-            };
-            if let Some(next) = wish.models.get(place + 1).filter(|_| gives_way(&error)) {
-                let line = format!("\n[{error}; {next} is asked next]");
-                self.execution.log.line(&line).await;
+        let mut tried = vec![BTreeSet::new(); wish.models.len()];
+        // Hosts that failed lately are asked where neither another host nor another model is left.
+        for is_last_resort in [false, true] {
+            let mut left_alone = false;
+            for (model, tried) in wish.models.iter().zip(&mut tried) {
+                let call = Call { model: model.clone(), ..call.clone() };
+                let with = (is_last_resort, tried, &mut left_alone);
+                let error = match self.of_one_model(&call, wish, with).await {
+                    Ok(paid) => return Ok(self.remembered(key, paid).await),
+                    Err(error) => error,
+                };
+                self.execution.log.line(&format!("\n[{model}: {error}]")).await;
+                let is_over = !gives_way(&error);
                 // What may pass by itself is told before what will not.
-                let former = failed.take().filter(Error::is_passing);
+                let former = failed
+                    .take()
+                    .filter(|one| one.is_passing() && !(is_over && error.is_passing()));
                 failed = Some(former.unwrap_or(error));
-                continue;
+                if is_over {
+                    return Err(failed.unwrap_or(Error::Stopped));
+                }
             }
-            return Err(failed
-                .filter(|former| former.is_passing() && !error.is_passing())
-                .unwrap_or(error));
+            if !left_alone {
+                break;
+            }
         }
         Err(failed.unwrap_or(Error::Stopped))
     }
 
-    /// An answer of one model, with its call and the call's place in the ledger: of the best host, or of
-    /// the next where that one fails. Those that failed lately are asked where neither another host nor
-    /// another model is left.
+    /// An answer of one model, with its call: of the best host, or of the next where that one fails.
     async fn of_one_model(
         &self,
         call: &Call,
         wish: &Wish,
-        is_last: bool,
-    ) -> Result<((Answer, ModelCall), usize), Error> {
+        (is_last_resort, tried, left_alone): (bool, &mut BTreeSet<usize>, &mut bool),
+    ) -> Result<(Answer, ModelCall), Error> {
         let permit = self.permit(call).await?;
         let mut wanted = Wanted {
             model: full_name(&call.model),
             has_schema: call.sampling.schema.is_some(),
             permitted: call.sampling.jurisdictions.clone(),
             home: permit.home,
-            ..Wanted::default()
+            tried: std::mem::take(tried),
+            is_last_resort,
         };
         let started = Instant::now();
         let mut last = None;
@@ -101,15 +108,13 @@ impl Attempt<'_> {
             let fleet = &self.shared.fleet;
             let seat = match fleet.seat(&wanted, &self.shared.clients).await {
                 Ok(seat) => seat,
-                Err(reasons) if is_last && !wanted.is_last_resort && has_shunned(&reasons) => {
-                    wanted.is_last_resort = true;
-                    continue;
+                Err(reasons) => {
+                    *left_alone |= has_shunned(&reasons);
+                    break Err(last.unwrap_or_else(|| nobody(&call.model, &reasons)));
                 }
-                Err(reasons) => break Err(last.unwrap_or_else(|| nobody(&call.model, &reasons))),
             };
-            let at = self.execution.ledger.calls().len();
             let error = match self.on_host(call, wish, (&seat, &permit.route)).await {
-                Ok(paid) => break Ok((paid, at)),
+                Ok(paid) => break Ok(paid),
                 Err(error) => error,
             };
             match after(&error) {
@@ -124,12 +129,12 @@ impl Attempt<'_> {
             self.execution.log.line(&line).await;
             last = Some(error);
         };
-        let told = ended.as_ref().map(|((answer, _), _)| answer);
+        *tried = wanted.tried;
+        let told = ended.as_ref().map(|(answer, paid)| (answer, paid));
         // What was waited for room and lost on others is no fault of who answered.
-        let elapsed = ended.as_ref().map_or_else(
-            |_| started.elapsed(),
-            |((_, paid), _)| Duration::from_millis(paid.wall_ms),
-        );
+        let elapsed = ended
+            .as_ref()
+            .map_or_else(|_| started.elapsed(), |(_, paid)| Duration::from_millis(paid.wall_ms));
         permit.route.tell_of(&call.model, self.execution, told, elapsed).await;
         ended
     }
@@ -162,18 +167,9 @@ impl Attempt<'_> {
         let caller = Caller { client, endpoint: &endpoint, name: None };
         let ended = caller.talk(&call.model, &body, &self.execution.log).await;
         let times = Times::ending_now(taken, started);
-        match ended {
-            Ok(answer) => {
-                let deployment = Some(format!("{PREFIX}{}", host.name));
-                let answer = Answer { deployment, ..answer };
-                let paid = spending.answered(&answer, price, times);
-                Ok((answer, paid))
-            }
-            Err(error) => {
-                spending.failed(&error, times);
-                Err(error)
-            }
-        }
+        let named =
+            |answer| Answer { deployment: Some(format!("{PREFIX}{}", host.name)), ..answer };
+        spending.done(ended.map(named), price, times)
     }
 }
 
@@ -196,9 +192,9 @@ fn after(error: &Error) -> After {
         Error::Refused { status: 401 | 403 | 408 | 500..=599, .. }
         | Error::Connection { .. }
         | Error::Cut { .. }
-        | Error::Silent { .. }
-        | Error::Unreadable { .. } => After::Next(Some(PAUSE)),
-        Error::Cap(_) => After::Next(None),
+        | Error::Silent { .. } => After::Next(Some(PAUSE)),
+        // Of one answer, or of this call's money: others may well be served.
+        Error::Unreadable { .. } | Error::Cap(_) => After::Next(None),
         _ => After::End,
     }
 }

@@ -16,6 +16,8 @@ use crate::gateway::Endpoint;
 
 /// For all answers of a host together.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// For those that a host can do without.
+const PATIENCE_LESS: Duration = Duration::from_secs(1);
 /// The largest answer.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// The most models that are kept of a host.
@@ -68,14 +70,14 @@ async fn gathered(host: &Host, clients: &Clients) -> Result<Seen, Error> {
     let caller = Caller { client: clients.of(&host.url), endpoint: &endpoint, name: None };
     let tags = get::<List<Model>>(&caller, host, "/api/tags");
     let ps = get::<List<Running>>(&caller, host, "/api/ps");
-    let said = get::<Said>(&caller, host, "/api/version");
+    let said = timeout(PATIENCE_LESS, get::<Said>(&caller, host, "/api/version"));
     let (tags, ps, said, gpu) = tokio::join!(tags, ps, said, gpu(host, clients));
     let models = tags?.models.unwrap_or_default().into_iter().take(MODELS_MAX);
     let loaded = ps?.models.unwrap_or_default().into_iter().take(MODELS_MAX);
     let in_memory =
         |one: Running| (full_name(&one.name), Loaded { size: one.size, size_vram: one.size_vram });
     Ok(Seen {
-        version: said.ok().and_then(|said| Version::read(&said.version)),
+        version: said.ok().and_then(Result::ok).and_then(|said| Version::read(&said.version)),
         models: models.map(|one| (full_name(&one.name), one.size)).collect(),
         loaded: loaded.map(in_memory).collect::<BTreeMap<_, _>>(),
         gpu,
@@ -89,16 +91,17 @@ async fn gpu(host: &Host, clients: &Clients) -> Gpu {
     // The key is the Ollama host's, and no business of the probe's.
     let endpoint = Endpoint { url: url.clone(), key: None, offline: None };
     let caller = Caller { client: clients.of(url), endpoint: &endpoint, name: None };
-    match get::<Memory>(&caller, host, "").await {
-        Ok(memory) => Gpu {
-            total: memory.gpu_memory_total_bytes.or(configured.total),
-            free: memory.gpu_memory_free_bytes,
-        },
-        Err(error) => {
-            tracing::warn!(host = %host.name, %error, "the probe of a host's GPUs does not answer");
-            configured
+    let asked = timeout(PATIENCE_LESS, get::<Memory>(&caller, host, "")).await;
+    let problem = match asked {
+        Ok(Ok(memory)) => {
+            let total = memory.gpu_memory_total_bytes.or(configured.total);
+            return Gpu { total, free: memory.gpu_memory_free_bytes };
         }
-    }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("it is silent for {} s", PATIENCE_LESS.as_secs()),
+    };
+    tracing::warn!(host = %host.name, problem, "the probe of a host's GPUs does not answer");
+    configured
 }
 
 async fn get<T: DeserializeOwned>(

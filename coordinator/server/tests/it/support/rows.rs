@@ -150,20 +150,13 @@ pub fn call_row(run: RunId, step: StepAddress, cost_microusd: u64) -> CallRow {
         batch: 1,
         at_ms: 2_000,
         call: ModelCall {
-            model: "gpt-4o-mini".to_owned(),
-            served_by: None,
             deployment: Some("eu".to_owned()),
             prompt: Some(Digest::of(b"prompt")),
-            request: Digest::of(b"request"),
             input_tokens: 10,
             output_tokens: 4,
-            cost_microusd,
             settled: true,
-            payer: None,
-            offline: false,
             wall_ms: 20,
-            overhead_us: None,
-            decision: None,
+            ..ModelCall::begun("gpt-4o-mini", Digest::of(b"request"), cost_microusd)
         },
     }
 }
