@@ -40,5 +40,3 @@ create table key_ring (
   body   bytea not null,
   put_at timestamptz not null default now()
 );
-
-create index model_call_of_run on model_call (run);

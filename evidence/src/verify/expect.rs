@@ -111,7 +111,8 @@ impl Expectation {
             ("commit", commit, &self.commit),
             ("uri", Some(source.uri.as_str()), &self.source),
         ] {
-            if let Some(expected) = expected.as_deref().filter(|expected| found != Some(*expected)) {
+            if let Some(expected) = expected.as_deref().filter(|expected| found != Some(*expected))
+            {
                 let found = found.unwrap_or_default();
                 strange.push(format!("its source's {what} is {found:?}; expected {expected:?}"));
             }

@@ -1,6 +1,6 @@
 //! Each file is what the manifest says, and there is no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -31,8 +31,10 @@ pub(super) struct Listing {
     pub(super) files: BTreeMap<String, Digest>,
     /// Links of directories, with their targets.
     links: BTreeMap<String, String>,
-    /// Files of directories that their owner may execute.
+    /// Files of directories, and whether their owner may execute them.
     executable: BTreeMap<String, bool>,
+    /// Directories whose lists of files were read.
+    directories: BTreeSet<String>,
 }
 
 impl Listing {
@@ -46,25 +48,16 @@ impl Listing {
 
     /// Artifacts by path: files, and directories by their lists. What is in a directory is left out.
     pub(super) fn artifacts(&self) -> impl Iterator<Item = (&str, Digest)> {
-        let lists: Vec<&str> = self
-            .below(file::ARTIFACTS)
-            .filter_map(|path| path.strip_suffix(TREE_SUFFIX))
-            .filter(|directory| self.is_list(directory))
-            .collect();
-        let within = move |path: &str| {
-            lists.iter().any(|directory| {
-                path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
-            })
+        let within = |path: &str| {
+            let mut above = path.match_indices('/').filter_map(|(end, _)| path.get(..end));
+            above.any(|directory| self.directories.contains(directory))
         };
         self.below(file::ARTIFACTS).filter(move |path| !within(path)).filter_map(|path| {
             let digest = self.files.get(path)?;
-            Some((path.strip_suffix(TREE_SUFFIX).unwrap_or(path), *digest))
+            let directory = path.strip_suffix(TREE_SUFFIX);
+            let directory = directory.filter(|directory| self.directories.contains(*directory));
+            Some((directory.unwrap_or(path), *digest))
         })
-    }
-
-    /// Whether a list of files stands beside `directory`, which was read as one.
-    fn is_list(&self, directory: &str) -> bool {
-        self.executable.contains_key(&format!("{directory}{TREE_SUFFIX}"))
     }
 }
 
@@ -184,8 +177,8 @@ fn read_lists(directory: &Path, listing: &mut Listing, finding: &mut Finding) {
         if tree::check(&list, Limits::default()).is_err() {
             continue;
         }
-        let place = path.trim_end_matches(TREE_SUFFIX).to_owned();
-        listing.executable.insert(path.clone(), false);
+        let place = path.strip_suffix(TREE_SUFFIX).unwrap_or(&path).to_owned();
+        listing.directories.insert(place.clone());
         for entry in list.entries {
             let path = format!("{place}/{}", entry.path);
             match entry.kind {
@@ -208,7 +201,11 @@ fn walk(root: &Path, directory: &Path, listing: &Listing, finding: &mut Finding)
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) => {
-            return finding.fail(CHANGED, name(root, directory), format!("cannot be read: {error}"));
+            return finding.fail(
+                CHANGED,
+                name(root, directory),
+                format!("cannot be read: {error}"),
+            );
         }
     };
     for entry in entries.filter_map(Result::ok) {
@@ -234,7 +231,7 @@ fn walk(root: &Path, directory: &Path, listing: &Listing, finding: &mut Finding)
 fn mode(path: &Path, name: String, listing: &Listing, finding: &mut Finding) {
     let Some(expected) = listing.executable.get(&name) else { return };
     let found = std::fs::symlink_metadata(path).map(|data| data.permissions().mode() & 0o100 != 0);
-    if !name.ends_with(TREE_SUFFIX) && found.ok() != Some(*expected) {
+    if found.ok() != Some(*expected) {
         let what = if *expected { "may not be executed" } else { "may be executed" };
         finding.fail(CHANGED, name, format!("it {what}, other than what was signed"));
     }

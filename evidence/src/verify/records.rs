@@ -5,9 +5,11 @@ use std::path::Path;
 
 use maestro_schemas::artifact::{Artifact, LOG_ROLE};
 use maestro_schemas::digest::Digest;
+use maestro_schemas::id::{ExecutionId, RunId};
 use maestro_schemas::plan::{Plan, Workspace};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::chain::Stated;
 use super::files::{Listing, read as read_file};
@@ -95,7 +97,7 @@ pub(super) fn read(
 impl Row {
     fn is(&self, said: &RunEvidence) -> bool {
         let plan = self.plan.strip_prefix("\\x").unwrap_or_default();
-        said.run.ends_with(&self.id)
+        typed(&self.id, RunId::from_uuid) == said.run
             && self.project == said.project
             && self.pipeline == said.pipeline
             && self.state == said.state
@@ -125,6 +127,11 @@ fn lines<T: DeserializeOwned>(directory: &Path, path: &str, finding: &mut Findin
             Vec::new()
         }
     }
+}
+
+/// A row's id as messages and evidence write it; nothing where it is none.
+fn typed<T: ToString>(text: &str, id: impl Fn(Uuid) -> T) -> String {
+    Uuid::parse_str(text).map(|uuid| id(uuid).to_string()).unwrap_or_default()
 }
 
 impl Records {
@@ -200,9 +207,10 @@ impl Attempt {
         }
         let metadata = &stated.provenance().run_details.metadata;
         let execution = self.execution.as_deref().unwrap_or_default();
+        let execution = typed(execution, ExecutionId::from_uuid);
         match metadata.started_on.as_ms() == self.decided_at_ms
             && metadata.finished_on.as_ms() == self.ended_at_ms
-            && metadata.invocation_id.ends_with(execution)
+            && metadata.invocation_id.ends_with(&format!("/{execution}"))
         {
             true => Ok(()),
             false => Err("its attempt's record tells of another execution or time".into()),

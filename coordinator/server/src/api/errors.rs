@@ -31,7 +31,7 @@ pages! {
     "MAE-4003", "MAE-4004", "MAE-4005", "MAE-4006", "MAE-4007", "MAE-4008", "MAE-4009", "MAE-4010",
     "MAE-4011", "MAE-4012", "MAE-4013", "MAE-5001", "MAE-5002", "MAE-5003", "MAE-5004", "MAE-5005", "MAE-5006",
     "MAE-5007", "MAE-6001", "MAE-6002", "MAE-7080", "MAE-7081", "MAE-7082", "MAE-7083", "MAE-7084",
-    "MAE-7085",
+    "MAE-7085", "MAE-7090", "MAE-7091", "MAE-7092", "MAE-7093", "MAE-7094", "MAE-7095", "MAE-7096",
 }
 
 pub(super) fn routes() -> Vec<Route> {
