@@ -60,6 +60,8 @@ pub enum Command {
     Logs(commands::logs::Args),
     /// List and fetch what steps made.
     Artifacts(commands::artifacts::Args),
+    /// Say what a directory's project is made of, as a CycloneDX document.
+    Sbom(commands::sbom::Args),
     /// Show what calls of models cost.
     Cost(commands::cost::Args),
     /// Show the pools and their workers.
@@ -98,6 +100,7 @@ impl Command {
             Self::Runs(args) => commands::runs::perform(args, global, output).await,
             Self::Logs(args) => commands::logs::perform(args, global, output).await,
             Self::Artifacts(args) => commands::artifacts::perform(args, global, output).await,
+            Self::Sbom(args) => commands::sbom::perform(&args, output),
             Self::Cost(args) => commands::cost::perform(args, global, output).await,
             Self::Pools(args) => commands::pools::perform(args, global, output).await,
             Self::Coordinator(args) => commands::coordinator::perform(args, output).await,

@@ -74,6 +74,9 @@ pub enum Error {
         /// The line, and what is wrong.
         fault: maestro_prompts::Fault,
     },
+    /// A directory's packages could not be read.
+    #[error(transparent)]
+    Sbom(#[from] maestro_evidence::sbom::Error),
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -182,6 +185,7 @@ impl Error {
             }
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
+            Self::Sbom(refused) => Some(refused.code().as_str()),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
             _ => None,
@@ -201,6 +205,7 @@ impl Error {
             Self::HookInput { .. } => {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }
+            Self::Sbom(refused) => Some(refused.hint().to_owned()),
             Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
             Self::Rendering { .. } => Some(
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),

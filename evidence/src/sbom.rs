@@ -12,7 +12,7 @@
 //!
 //! The command line, the build pool and whoever makes images call [`of_files`] and [`of_directory`].
 //! The same files give the same bytes: nothing in it is of a clock, of chance or of the machine. What
-//! is read is hostile; `tests::any_bytes` holds that no reader panics. Only [`of_directory`] reads
+//! is read is hostile; `tests/sbom/hostile.rs` holds that no reader panics. Only [`of_directory`] reads
 //! from the disk.
 
 mod component;
@@ -95,6 +95,3 @@ fn describe(subject: &Subject, tree: &tree::Tree, limits: Limits) -> Result<Sbom
     let json = cyclonedx::write(subject, &parts)?;
     Ok(Sbom { json, sources, components: parts.components.len() })
 }
-
-#[cfg(test)]
-mod tests;

@@ -106,7 +106,14 @@ fn component(reference: &Ref, component: &Component) -> Value {
     };
     object.insert("type".into(), kind.into());
     object.insert("bom-ref".into(), reference.to_string().into());
-    object.insert("name".into(), component.name.clone().into());
+    // The scope of an npm package is its group.
+    match component.name.split_once('/') {
+        Some((group, name)) if group.starts_with('@') => {
+            put_text(&mut object, "group", group);
+            put_text(&mut object, "name", name);
+        }
+        _ => put_text(&mut object, "name", &component.name),
+    }
     if let Some(version) = &component.version {
         object.insert("version".into(), version.clone().into());
     }

@@ -1,11 +1,13 @@
 //! The files of a directory that tell of packages.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{Code, Error, Place};
 use super::limits::Limits;
+use super::read::missing;
 use super::tree::{Tree, is_passed_over, reads};
 
 /// What a cache's directory has, by <https://bford.info/cachedir/>; cargo's `target` is one.
@@ -34,7 +36,38 @@ pub(crate) fn read(root: &Path, limits: Limits) -> Result<Tree, Error> {
             }
         }
     }
+    follow(root, &mut tree)?;
     Ok(tree)
+}
+
+/// Reads what the files take in, and what that takes in; what is not there, the reader will refuse.
+fn follow(root: &Path, tree: &mut Tree) -> Result<(), Error> {
+    let mut tried = BTreeSet::new();
+    loop {
+        let mut missing = missing(tree);
+        missing.retain(|path| tried.insert(path.clone()));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for path in missing {
+            if let Some(place) = plain_file(root, &path) {
+                let bytes = take(tree, &path, &place)?;
+                tree.take_in(path, bytes.into())?;
+            }
+        }
+    }
+}
+
+/// The place of a file that no link leads to.
+fn plain_file(root: &Path, path: &str) -> Option<PathBuf> {
+    let mut place = root.to_owned();
+    for name in path.split('/') {
+        place.push(name);
+        if fs::symlink_metadata(&place).ok()?.is_symlink() {
+            return None;
+        }
+    }
+    place.is_file().then_some(place)
 }
 
 fn take(tree: &Tree, path: &str, place: &Path) -> Result<Vec<u8>, Error> {

@@ -15,8 +15,6 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    const ALL: [Self; 5] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
-
     fn parse(word: &str) -> Option<Self> {
         Some(match word {
             "md5" => Self::Md5,
@@ -88,12 +86,6 @@ impl Hash {
         Some(hashes)
     }
 
-    /// Of hexadecimal digits alone, whose number tells the algorithm.
-    pub(crate) fn of_digits(digits: &str) -> Option<Self> {
-        let found = Algorithm::ALL.into_iter().find(|one| one.bytes() * 2 == digits.len())?;
-        Self::of_hex(found, digits)
-    }
-
     /// As purl's qualifier `checksum` writes it.
     pub(crate) fn checksum(&self) -> String {
         format!("{}:{}", self.algorithm.name().to_ascii_lowercase().replace('-', ""), self.hex)
@@ -127,6 +119,6 @@ mod tests {
         assert_eq!(Hash::of_integrity("sha512-47DEQpj8HBSa"), None);
         assert_eq!(Hash::of_integrity("sha1"), None);
         assert_eq!(Hash::of_colon("sha256:00"), None);
-        assert_eq!(Hash::of_digits("zz"), None);
+        assert_eq!(Hash::of_hex(Algorithm::Md5, "zz"), None);
     }
 }

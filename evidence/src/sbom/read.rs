@@ -25,6 +25,13 @@ pub(crate) fn knows(directory: &str, name: &str) -> bool {
     completes || reader(directory, name).is_some()
 }
 
+/// The paths of files that those of the tree take in, and that are not there.
+pub(crate) fn missing(tree: &Tree) -> Vec<String> {
+    let lists = tree.files().filter(|(_, bytes)| bytes.len() < requirements::LIST_BYTES_MAX);
+    let taken = lists.flat_map(|(path, bytes)| requirements::taken_in(path, bytes));
+    taken.filter(|path| tree.get(path).is_none()).collect()
+}
+
 /// Reads every file that tells of packages; the answer has their paths.
 pub(crate) fn all(tree: &Tree, graph: &mut Graph) -> Result<Vec<String>, Error> {
     let mut sources = Vec::new();

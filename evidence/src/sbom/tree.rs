@@ -43,7 +43,8 @@ pub(crate) fn split(path: &str) -> (&str, &str) {
 
 /// A path in a directory; nothing where it leads out of the tree.
 pub(crate) fn join(directory: &str, path: &str) -> Option<String> {
-    let mut names: Vec<&str> = directory.split('/').filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&str> =
+        directory.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
     if path.starts_with('/') || path.contains('\\') {
         return None;
     }
@@ -76,6 +77,14 @@ impl Tree {
         self.check(path, bytes.len() as u64)?;
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         self.files.insert(plain(path).to_owned(), bytes);
+        Ok(())
+    }
+
+    /// Adds a file that another of the tree takes in, whatever its name is.
+    pub(crate) fn take_in(&mut self, path: String, bytes: Bytes) -> Result<(), Error> {
+        self.check(&path, bytes.len() as u64)?;
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        self.files.insert(path, bytes);
         Ok(())
     }
 
@@ -140,6 +149,12 @@ mod tests {
         assert_eq!(join("a/b", "../c/./d").as_deref(), Some("a/c/d"));
         assert_eq!(join("a", "../.."), None);
         assert_eq!(join("a", "/etc/passwd"), None);
+    }
+
+    #[test]
+    fn the_directory_itself_is_no_name() {
+        assert_eq!(join(".", "../a"), None);
+        assert_eq!(join(".", "a/b").as_deref(), Some("a/b"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 mod artifacts;
 mod checkout;
 mod processes;
+mod sbom;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::sbom::component::{Component, public_url};
 use crate::sbom::error::Error;
 use crate::sbom::graph::{Graph, Ref};
-use crate::sbom::hash::Hash;
+use crate::sbom::hash::{Algorithm, Hash};
 use crate::sbom::purl::Purl;
 use crate::sbom::tree::{Tree, split};
 use crate::sbom::value::{Node, toml};
@@ -74,7 +74,7 @@ fn add(file: &str, package: &Node<'_>, graph: &mut Graph) -> Result<Ref, Error> 
     let mut component = Component::new(name, Some(version), purl);
     match package.get("checksum") {
         Some(node) if !is_git => {
-            let hash = Hash::of_digits(node.text()?);
+            let hash = Hash::of_hex(Algorithm::Sha256, node.text()?);
             component.hashes.insert(hash.ok_or_else(|| node.error("is no SHA-256"))?);
         }
         _ => {}

@@ -2,7 +2,7 @@
 //!
 //! The file says what a project needs and not what those need; so no more is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::python::{Requirement, requirement};
 use crate::sbom::component::{Component, public_url};
@@ -12,6 +12,18 @@ use crate::sbom::hash::Hash;
 use crate::sbom::purl::{Purl, python_name};
 use crate::sbom::tree::{Tree, join, split};
 use crate::sbom::value::text;
+
+/// How names of files begin that a list of requirements takes in.
+const PARTS: [&str; 10] =
+    ["base", "common", "dev", "test", "prod", "local", "doc", "lint", "ci", "build"];
+/// The options that take in another file.
+const REQUIREMENT: &str = "-r";
+const REQUIREMENT_LONG: &str = "--requirement";
+const CONSTRAINT: &str = "-c";
+const CONSTRAINT_LONG: &str = "--constraint";
+
+/// A longer file is not looked through for what it takes in, before it is read.
+pub(super) const LIST_BYTES_MAX: usize = 16 << 20;
 
 /// How deep files may take each other in.
 const DEPTH_MAX: usize = 16;
@@ -24,13 +36,32 @@ pub(super) fn is_list(directory: &str, name: &str) -> bool {
         || split(directory).1 == "requirements"
 }
 
-/// Whether it is what a list of requirements may take in.
+/// Whether it is what a list of requirements may take in, by the names that are usual.
 pub(super) fn completes(name: &str) -> bool {
-    name.starts_with("constraints") && name.ends_with(".txt")
+    name.strip_suffix(".txt").is_some_and(|stem| {
+        stem.starts_with("constraints") || PARTS.iter().any(|part| stem.starts_with(part))
+    })
+}
+
+/// What a file takes in, if it is a list: paths below the tree's root.
+pub(super) fn taken_in(path: &str, bytes: &[u8]) -> Vec<String> {
+    let (directory, name) = split(path);
+    let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() };
+    if !name.ends_with(".txt") && !name.ends_with(".in") {
+        return Vec::new();
+    }
+    let lines = lines(text);
+    let others = lines.iter().filter_map(|(_, line)| match option(line) {
+        Some((REQUIREMENT | REQUIREMENT_LONG | CONSTRAINT | CONSTRAINT_LONG, other)) => {
+            join(directory, other)
+        }
+        _ => None,
+    });
+    others.collect()
 }
 
 pub(super) fn read(file: &str, bytes: &[u8], tree: &Tree, graph: &mut Graph) -> Result<(), Error> {
-    let mut list = List { tree, graph, seen: BTreeSet::new() };
+    let mut list = List { tree, graph, seen: BTreeSet::new(), versions: BTreeMap::new() };
     list.read(file, bytes, 1)
 }
 
@@ -38,18 +69,32 @@ struct List<'a> {
     tree: &'a Tree,
     graph: &'a mut Graph,
     seen: BTreeSet<String>,
+    /// The one version that a constraint leaves of a package.
+    versions: BTreeMap<String, String>,
 }
 
-impl List<'_> {
+impl<'a> List<'a> {
     fn read(&mut self, file: &str, bytes: &[u8], depth: usize) -> Result<(), Error> {
         if !self.seen.insert(file.to_owned()) {
             return Ok(());
         }
-        for (line, text) in lines(text(file, bytes)?) {
+        let lines = lines(text(file, bytes)?);
+        for (line, text) in &lines {
+            if let Some((CONSTRAINT | CONSTRAINT_LONG, other)) = option(text) {
+                self.constrain(file, Place::Line(*line), other)?;
+            }
+        }
+        for (line, text) in lines {
             let place = Place::Line(line);
             match option(&text) {
-                Some(("-r" | "--requirement", other)) => {
-                    self.take_in(file, place, other, depth)?;
+                Some((REQUIREMENT | REQUIREMENT_LONG, other)) => {
+                    let (path, bytes) = self.find(file, place.clone(), other)?;
+                    if depth >= DEPTH_MAX {
+                        let message = "files take each other in too deeply";
+                        let error = Error::new(Code::Reference, file, place, message);
+                        return Err(error.expected(format!("at most {DEPTH_MAX} levels")));
+                    }
+                    self.read(path, bytes, depth + 1)?;
                 }
                 // What an option says, a password in an index' address too, is no package.
                 Some(_) => {}
@@ -59,13 +104,8 @@ impl List<'_> {
         Ok(())
     }
 
-    fn take_in(
-        &mut self,
-        file: &str,
-        place: Place,
-        other: &str,
-        depth: usize,
-    ) -> Result<(), Error> {
+    /// The file that a line takes in.
+    fn find(&self, file: &str, place: Place, other: &str) -> Result<(&'a str, &'a [u8]), Error> {
         let refuse = |message: &str| {
             let message = format!("{message}: {:?}", cut(other));
             Error::new(Code::Reference, file, place.clone(), message)
@@ -76,13 +116,18 @@ impl List<'_> {
         }
         let path = join(split(file).0, other)
             .ok_or_else(|| refuse("takes in a file outside of what is described"))?;
-        let (path, bytes) =
-            self.tree.get(&path).ok_or_else(|| refuse("takes in a file that is not there"))?;
-        if depth >= DEPTH_MAX {
-            let error = refuse("files take each other in too deeply");
-            return Err(error.expected(format!("at most {DEPTH_MAX} levels")));
+        self.tree.get(&path).ok_or_else(|| refuse("takes in a file that is not there"))
+    }
+
+    fn constrain(&mut self, file: &str, place: Place, other: &str) -> Result<(), Error> {
+        let (path, bytes) = self.find(file, place, other)?;
+        for (_, line) in lines(text(path, bytes)?) {
+            let what = line.split(" --").next().unwrap_or_default();
+            let found = requirement(what).and_then(|one| Some((one.name, one.version?)));
+            let found = found.map(|(name, version)| (python_name(name), version.to_owned()));
+            self.versions.extend(found);
         }
-        self.read(path, bytes, depth + 1)
+        Ok(())
     }
 
     fn package(&mut self, file: &str, place: Place, line: &str) -> Result<(), Error> {
@@ -106,13 +151,18 @@ impl List<'_> {
 
     fn add(&mut self, file: &str, found: &Requirement<'_>, hashes: Vec<Hash>) -> Result<(), Error> {
         let name = python_name(found.name);
-        let purl = Purl::pypi(&name, found.version);
+        let constrained = || self.versions.get(&name).map(String::as_str);
+        let version = match found.url {
+            Some(_) => None,
+            None => found.version.or_else(constrained),
+        };
+        let purl = Purl::pypi(&name, version);
         let purl = match found.url {
             Some(url) if url.starts_with("git+") => purl.with("vcs_url", public_url(url)),
             Some(url) if url.contains("://") => purl.with("download_url", public_url(url)),
             _ => purl,
         };
-        let mut component = Component::new(&name, found.version, purl.clone());
+        let mut component = Component::new(&name, version, purl.clone());
         if let Some(marker) = found.marker {
             component.note("maestro:python:marker", marker);
         }
