@@ -10,10 +10,10 @@ use maestro_evidence::sbom::{Limits, Subject, of_directory};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What cdxgen finds and we do not: the lock, the name with its version, and why. Each must be found.
+/// What cdxgen finds and we do not: the lock, the name with its version, and why.
 const NOT_OURS: [(&str, &str, &str); 0] = [];
 
-/// The most that differs between a name of ours and one of cdxgen's: nothing but how it is joined.
+/// Components by name and version, in lower case, with their digests.
 type Named = BTreeMap<(String, String), BTreeSet<String>>;
 
 fn root() -> PathBuf {
