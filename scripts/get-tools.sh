@@ -6,6 +6,8 @@
 #   scripts/get-tools.sh                  what is missing
 #   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
 #                                         where the system has one; use it by MAESTRO_POSTGRES_BIN
+#   scripts/get-tools.sh --peers          besides, what the tests against peers ask, into
+#                                         .tools/peers: the lists in scripts/peers say what
 #
 # All downloads are pinned and checked by digest. No install script of a package is run.
 set -eu
@@ -204,13 +206,62 @@ litellm() {
   step "LiteLLM $(sed -n 's/^litellm==\([0-9.]*\).*/\1/p' deploy/router/litellm.lock)" get_litellm
 }
 
+# --- peers of the tests ----------------------------------------------------------------------
+
+peers_mark() {
+  python3 -c 'import sys; print(sys.version_info[:2], sys.platform)'
+  cat scripts/peers/requirements.txt scripts/peers/package-lock.json
+}
+
+has_peers() {
+  [ -d "$tools/peers/node" ] && peers_mark | cmp -s - "$tools/peers/installed"
+}
+
+# Both lists name everything with its digest, and no script of a package is run. `npm ci` refuses a
+# list without the packages for other machines, though they are left out; so it is `npm install`,
+# and then each package that came must be one of the list.
+get_peers() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  python3 -m pip install --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes -r scripts/peers/requirements.txt --target "$new/peers/python"
+  mkdir "$new/peers/node"
+  cp scripts/peers/package.json scripts/peers/package-lock.json "$new/peers/node"
+  (cd "$new/peers/node" &&
+    npm install --no-save --ignore-scripts --omit=optional --no-audit --no-fund)
+  node -e '
+    const fs = require("fs"), path = require("path");
+    const [dir, listed] = process.argv.slice(1);
+    const read = (file) => JSON.parse(fs.readFileSync(file)).packages;
+    const list = read(listed), came = read(path.join(dir, "node_modules/.package-lock.json"));
+    for (const [name, { integrity }] of Object.entries(came)) {
+      if (!integrity || list[name]?.integrity !== integrity) throw new Error(`${name} is not of the list`);
+    }
+  ' "$new/peers/node" scripts/peers/package-lock.json
+  peers_mark >"$new/peers/installed"
+  rm -rf "$tools/peers"
+  mv "$new/peers" "$tools/peers"
+}
+
+peers() {
+  if has_peers; then
+    return
+  fi
+  need python3 "the tests' peers" python3
+  need npm "the tests' peers" npm
+  step "peers of the tests" get_peers
+}
+
 # --- what is asked for -----------------------------------------------------------------------
 
 forced=
+with_peers=
 for argument in "$@"; do
   case $argument in
     --postgres=npm) forced=yes ;;
-    *) fail "unknown argument $argument; known: --postgres=npm" ;;
+    --peers) with_peers=yes ;;
+    *) fail "unknown argument $argument; known: --postgres=npm, --peers" ;;
   esac
 done
 
@@ -223,3 +274,4 @@ elif ! has_postgres; then
   postgres "$tools/postgres"
 fi
 litellm
+[ -z "$with_peers" ] || peers

@@ -66,6 +66,8 @@ pub enum Command {
     Verify(commands::verify::Args),
     /// Make, list, rotate and revoke the keys that sign.
     Keys(commands::keys::Args),
+    /// Say what a directory's project is made of, as a CycloneDX document.
+    Sbom(commands::sbom::Args),
     /// Show what calls of models cost.
     Cost(commands::cost::Args),
     /// Show the pools and their workers.
@@ -107,6 +109,7 @@ impl Command {
             Self::Evidence(args) => commands::evidence::perform(args, global, output).await,
             Self::Verify(args) => commands::verify::perform(args, global, output).await,
             Self::Keys(args) => commands::keys::perform(args, output).await,
+            Self::Sbom(args) => commands::sbom::perform(&args, output),
             Self::Cost(args) => commands::cost::perform(args, global, output).await,
             Self::Pools(args) => commands::pools::perform(args, global, output).await,
             Self::Coordinator(args) => commands::coordinator::perform(args, output).await,

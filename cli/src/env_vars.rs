@@ -9,6 +9,9 @@ pub const TOKEN: &str = "MAESTRO_TOKEN";
 /// The project, `default` where it is not set. `--project` goes before it.
 pub const PROJECT: &str = "MAESTRO_PROJECT";
 
+/// The time that an SBOM tells, in seconds since 1970: <https://reproducible-builds.org/specs/source-date-epoch/>.
+pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// Any value but the empty one turns colours off: <https://no-color.org>.
 pub const NO_COLOR: &str = "NO_COLOR";
 

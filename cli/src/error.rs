@@ -85,6 +85,9 @@ pub enum Error {
         /// Where and why.
         source: toml::de::Error,
     },
+    /// A directory's packages could not be read.
+    #[error(transparent)]
+    Sbom(#[from] maestro_evidence::sbom::Error),
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -193,6 +196,7 @@ impl Error {
             }
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
+            Self::Sbom(refused) => Some(refused.code().as_str()),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
             Self::Key(error) => Some(error.code()),
@@ -217,6 +221,7 @@ impl Error {
             Self::HookInput { .. } => {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }
+            Self::Sbom(refused) => Some(refused.hint().to_owned()),
             Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
             Self::Rendering { .. } => Some(
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),

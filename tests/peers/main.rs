@@ -1,5 +1,6 @@
 //! LiteLLM's own proxy, with a provider behind it that does what a test says: asked by the llm pool, and
-//! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts.
+//! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts, and readers
+//! of our SBOMs.
 
 #![cfg(test)]
 
@@ -19,6 +20,7 @@ mod permitted;
 mod plain;
 mod provider;
 mod routed;
+mod sbom;
 mod scene;
 mod sealed;
 mod stage;

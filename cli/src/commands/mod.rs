@@ -19,6 +19,7 @@ pub mod route;
 pub mod router;
 pub mod run;
 pub mod runs;
+pub mod sbom;
 pub mod up;
 pub mod validate;
 pub mod verify;

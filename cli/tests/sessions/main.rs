@@ -10,6 +10,7 @@
 mod keys;
 mod policy;
 mod prompts;
+mod sbom;
 
 use std::fs;
 use std::net::TcpListener;
@@ -136,6 +137,7 @@ fn the_help_names_the_commands_the_exit_codes_and_examples() {
         "policy check",
         "policy explain",
         "policy replay",
+        "sbom",
         "prompts",
         "prompts push",
         "prompts list",

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use maestro_kit::action::Execution;
+use maestro_kit::evidence::sbom::ROLE;
 use maestro_schemas::outcome::Outcome;
+use maestro_schemas::task::Task;
 use nix::sys::statvfs::statvfs;
 
 use crate::command::CommandLine;
@@ -35,6 +37,7 @@ impl Attempt<'_> {
     async fn work(&self) -> Result<Outcome, Error> {
         let task = &self.execution.task;
         let request = Request::parse(&task.action, &task.with)?;
+        refuse_second_sbom(task, &request)?;
         let places = Places::make(&self.execution.scratch).await?;
         self.unless_stopped(self.fill(&places)).await?;
         let directory = working_directory(&places, &request).await?;
@@ -47,7 +50,7 @@ impl Attempt<'_> {
             }
             self.run(command, &directory, &variables).await?;
         }
-        self.unless_stopped(self.result(&places)).await
+        self.unless_stopped(self.result(&places, &request)).await
     }
 
     async fn fill(&self, places: &Places) -> Result<(), Error> {
@@ -82,12 +85,15 @@ impl Attempt<'_> {
         }
     }
 
-    async fn result(&self, places: &Places) -> Result<Outcome, Error> {
-        let declared = &self.execution.task.outputs;
-        Ok(Outcome::Succeeded {
-            outputs: outputs::read(&places.output).await?,
-            artifacts: outputs::keep(&self.execution.store, &places.workspace, declared).await?,
-        })
+    async fn result(&self, places: &Places, request: &Request) -> Result<Outcome, Error> {
+        let (task, store) = (&self.execution.task, &self.execution.store);
+        let outputs = outputs::read(&places.output).await?;
+        let mut artifacts = outputs::keep(store, &places.workspace, &task.outputs).await?;
+        if let Some(path) = request.sbom() {
+            let made = (&**task, artifacts.as_slice());
+            artifacts.push(outputs::keep_sbom(store, &places.workspace, path, made).await?);
+        }
+        Ok(Outcome::Succeeded { outputs, artifacts })
     }
 
     /// Runs to its end what starts no process of its own, or drops it when the attempt is stopped.
@@ -97,6 +103,16 @@ impl Attempt<'_> {
     ) -> Result<T, Error> {
         self.execution.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped))
     }
+}
+
+fn refuse_second_sbom(task: &Task, request: &Request) -> Result<(), Error> {
+    let declared = task.outputs.iter().any(|output| output.role == ROLE);
+    if declared && request.sbom().is_some() {
+        let message = "the step keeps an artifact `sbom` of its own; give that another name, or take \
+                       `sbom` out of `with`";
+        return Err(Error::Parameters(message.into()));
+    }
+    Ok(())
 }
 
 async fn working_directory(places: &Places, request: &Request) -> Result<PathBuf, Error> {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use maestro_kit::evidence::{store, tree};
+use maestro_kit::evidence::{sbom, store, tree};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
 
@@ -60,6 +60,9 @@ pub(crate) enum Error {
     /// A declared output is not there.
     #[error("output {role:?} is missing: the step left nothing at {path:?}")]
     MissingOutput { role: String, path: String },
+    /// The step's packages could not be read.
+    #[error("{} there is no SBOM of the step ({})", .0.code().as_str(), .0.hint())]
+    Sbom(#[source] sbom::Error),
 }
 
 impl Error {
@@ -103,7 +106,8 @@ impl Error {
             | Self::Outside { .. }
             | Self::Command { .. }
             | Self::Output(_)
-            | Self::MissingOutput { .. } => false,
+            | Self::MissingOutput { .. }
+            | Self::Sbom(_) => false,
         };
         if transient { FailureClass::Transient } else { FailureClass::Permanent }
     }

@@ -1,6 +1,7 @@
 mod artifacts;
 mod checkout;
 mod processes;
+mod sbom;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -67,6 +68,7 @@ impl Bench {
             store: self.store.clone(),
             ledger,
             router: RouterClient::nobody(),
+            beside: tokio_util::task::TaskTracker::new(),
             scratch: Scratch::below(self.directory.path(), id),
         }
     }
