@@ -94,7 +94,7 @@ impl Scene {
     /// Holds ours to cdxgen's: no component and no digest less.
     fn compare(&self, lock: &str, kind: &str) {
         let (ours, theirs) = (named(&self.ours()), named(&self.theirs(kind)));
-        println!("{lock}: {} components of ours, {} of cdxgen's", ours.len(), theirs.len());
+        eprintln!("{lock}: {} components of ours, {} of cdxgen's", ours.len(), theirs.len());
         assert!(theirs.len() > 2, "cdxgen found nothing to compare with in {lock}");
         let excused = |name: &str| NOT_OURS.iter().any(|(of, one, _)| *of == lock && *one == name);
         let missing: Vec<String> = theirs
