@@ -7,6 +7,7 @@
 //! | `archive` | a layer of somebody else: every name and size looked at, nothing unpacked |
 //! | `root` | what lies where once layers are put on one another |
 //! | `layout` | the directory of blobs, and whether all of it is true |
+//! | `select` | which of several images is meant |
 //! | `compose` | base, files and settings to an image |
 //! | `reference` | `registry/repository:tag` |
 //!
@@ -25,6 +26,7 @@ mod layout;
 mod manifest;
 mod reference;
 mod root;
+mod select;
 
 pub use compose::{Base, Built, Recipe, adopt, compose};
 pub use config::{Changes, ImageConfig, Process};
@@ -36,6 +38,7 @@ pub use manifest::{
     MANIFEST_MEDIA_TYPE, Manifest, Platform, encode,
 };
 pub use reference::{InvalidReference, Reference};
+pub use select::image_of_index;
 
 /// The most bytes of a manifest, an index or a configuration.
 pub const JSON_BYTES_MAX: u64 = 4 << 20;

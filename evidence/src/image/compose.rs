@@ -7,8 +7,8 @@ use super::config::{Changes, ImageConfig};
 use super::layer::{self, Source};
 use super::layout::{Image, Layout};
 use super::manifest::{
-    CONFIG_MEDIA_TYPE, Descriptor, Index, LAYER_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Manifest,
-    Platform, REFERENCE_NAME, encode,
+    CONFIG_MEDIA_TYPE, Descriptor, LAYER_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Manifest, Platform,
+    encode,
 };
 use super::root::Root;
 use super::{Error, LAYERS_MAX};
@@ -121,20 +121,8 @@ pub fn adopt(path: &Path, tags: &[String]) -> Result<Built, Error> {
 
 /// Writes the index.
 fn name(layout: &Layout, tags: &[String], image: &Image) -> Result<Built, Error> {
-    let plain = Descriptor {
-        annotations: None,
-        platform: Some(image.config.platform.clone()),
-        ..image.descriptor.clone()
-    };
-    let named = |tag: &String| Descriptor {
-        annotations: Some(BTreeMap::from([(REFERENCE_NAME.to_owned(), tag.clone())])),
-        ..plain.clone()
-    };
-    let mut names: Vec<Descriptor> = tags.iter().map(named).collect();
-    if names.is_empty() {
-        names.push(plain);
-    }
-    layout.write_index(&Index::of(names))?;
+    let platform = Some(image.config.platform.clone());
+    layout.name(&Descriptor { platform, ..image.descriptor.clone() }, tags)?;
     let layers: u64 = image.manifest.layers.iter().map(|layer| layer.size).sum();
     Ok(Built {
         size: layers + image.manifest.config.size + image.descriptor.size,

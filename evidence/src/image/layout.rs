@@ -1,5 +1,6 @@
 //! The directory of an image: `oci-layout`, `index.json`, `blobs/sha256/…`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,16 +13,15 @@ use super::file::open;
 use super::hashing::Hashing;
 use super::manifest::{
     CONFIG_MEDIA_TYPE, Descriptor, INDEX_MEDIA_TYPE, Index, MANIFEST_MEDIA_TYPE, Manifest,
-    Platform, decode,
+    Platform, REFERENCE_NAME, decode,
 };
 use super::root::Root;
+use super::select::{bounded, choose, is_for, told};
 use super::{Error, JSON_BYTES_MAX, LAYER_BYTES_MAX, LAYERS_MAX};
 
 const MARK: &str = "oci-layout";
 const MARK_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "index.json";
-/// The most manifests that an index may name.
-const MANIFESTS_MAX: usize = 1_000;
 
 /// A directory of blobs by digest. What is read is verified.
 #[derive(Debug, Clone)]
@@ -76,6 +76,20 @@ impl Layout {
     pub fn index(&self) -> Result<Index, Error> {
         let index: Index = decode(INDEX, &self.small(INDEX)?)?;
         bounded(index, INDEX)
+    }
+
+    /// Makes an image the layout's only one, under each tag.
+    pub fn name(&self, image: &Descriptor, tags: &[String]) -> Result<(), Error> {
+        let plain = Descriptor { annotations: None, ..image.clone() };
+        let named = |tag: &String| Descriptor {
+            annotations: Some(BTreeMap::from([(REFERENCE_NAME.to_owned(), tag.clone())])),
+            ..plain.clone()
+        };
+        let mut names: Vec<Descriptor> = tags.iter().map(named).collect();
+        if names.is_empty() {
+            names.push(plain);
+        }
+        self.write_index(&Index::of(names))
     }
 
     pub(super) fn write_index(&self, index: &Index) -> Result<(), Error> {
@@ -246,49 +260,6 @@ impl Layout {
         let mut bytes = Vec::new();
         file.take(size).read_to_end(&mut bytes).map_err(Error::file("cannot read", &path))?;
         Ok(bytes)
-    }
-}
-
-fn bounded(mut index: Index, place: &str) -> Result<Index, Error> {
-    if index.manifests.len() > MANIFESTS_MAX {
-        return Err(Error::too_large(place, MANIFESTS_MAX as u64, "manifests"));
-    }
-    index.manifests = index.manifests.into_iter().map(Descriptor::in_oci_words).collect();
-    Ok(index)
-}
-
-/// The manifest for `wanted`, or the only one. The same image under several tags is one image.
-fn choose(index: Index, wanted: Option<&Platform>, place: &str) -> Result<Descriptor, Error> {
-    let fits = |found: &Descriptor| match (wanted, &found.platform) {
-        (Some(wanted), Some(platform)) => is_for(platform, wanted),
-        // Of what does not say it, the configuration does.
-        _ => found.artifact_type.is_none(),
-    };
-    let mut found: Vec<Descriptor> = index.manifests.into_iter().filter(fits).collect();
-    found.dedup_by_key(|descriptor| descriptor.digest);
-    match (found.pop(), found.len()) {
-        (Some(only), 0) => Ok(only),
-        (None, _) => {
-            let wanted = wanted.map_or_else(|| "any platform".to_owned(), told);
-            Err(Error::untrue(place, format!("it has no image for {wanted}")))
-        }
-        (Some(_), others) => Err(Error::untrue(
-            place,
-            format!("it has {} images; say with `platform` which one is meant", others + 1),
-        )),
-    }
-}
-
-fn is_for(platform: &Platform, wanted: &Platform) -> bool {
-    platform.os == wanted.os
-        && platform.architecture == wanted.architecture
-        && (wanted.variant.is_none() || platform.variant == wanted.variant)
-}
-
-fn told(platform: &Platform) -> String {
-    match &platform.variant {
-        Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
-        None => format!("{}/{}", platform.os, platform.architecture),
     }
 }
 

@@ -1,5 +1,6 @@
 mod artifacts;
 mod checkout;
+mod container;
 mod processes;
 
 use std::path::PathBuf;
