@@ -6,11 +6,17 @@
 //! | [`tree`] | a directory as an object: snapshot, check, materialise |
 //! | [`image`] | container images as directories, made without a daemon |
 //! | [`collect`] | deletion of what nothing kept names any more |
+//! | [`key`] | keys that sign, the list of those that were good when |
+//! | [`dsse`] | signed bytes: an envelope in a Sigstore bundle |
+//! | [`moment`] | points in time as evidence writes them |
 //!
 //! Workers, the coordinator's api and the command line call it. An object never changes: its name
 //! is the digest of its bytes, and who reads it takes the digest anew.
 
 pub mod collect;
+pub mod dsse;
 pub mod image;
+pub mod key;
+pub mod moment;
 pub mod store;
 pub mod tree;

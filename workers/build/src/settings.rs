@@ -87,7 +87,8 @@ impl Settings {
 
     /// The same, with credentials for registries from `file`.
     pub fn with_registry_auth(mut self, file: Option<PathBuf>) -> Self {
-        self.registry_auth = file;
+        // Programs that are given it run elsewhere.
+        self.registry_auth = file.map(|file| std::path::absolute(&file).unwrap_or(file));
         self
     }
 }

@@ -31,7 +31,8 @@ pages! {
     "MAE-4003", "MAE-4004", "MAE-4005", "MAE-4006", "MAE-4007", "MAE-4008", "MAE-4009", "MAE-4010",
     "MAE-4011", "MAE-4012", "MAE-4013", "MAE-5001", "MAE-5002", "MAE-5003", "MAE-5004", "MAE-5005", "MAE-5006",
     "MAE-5007", "MAE-6001", "MAE-6002", "MAE-7030", "MAE-7031", "MAE-7032", "MAE-7033", "MAE-7034",
-    "MAE-7035", "MAE-7036", "MAE-7037",
+    "MAE-7035", "MAE-7036", "MAE-7037", "MAE-7080", "MAE-7081", "MAE-7082", "MAE-7083", "MAE-7084",
+    "MAE-7085",
 }
 
 pub(super) fn routes() -> Vec<Route> {

@@ -51,7 +51,9 @@ pub(crate) struct Action<'a> {
 
 /// Builds the image, keeps it, and pushes it where that was asked for and can be done.
 pub(crate) async fn carry_out(action: &Action<'_>) -> Result<Outcome, Error> {
-    let names = Names::of(action.with, action.task.project.as_str())?;
+    let task = action.task;
+    let fallback = task.pipeline.as_deref().unwrap_or(task.project.as_str());
+    let names = Names::of(action.with, fallback)?;
     action.check(&names)?;
     // Before the work, so that a file that cannot be read is not found out after it.
     let credentials = Credentials::read(action.settings.registry_auth.as_deref());
