@@ -13,6 +13,7 @@ test: tools
 	@$(CLOCK) "running the tests" $(LOGS)/test.log cargo test --workspace --locked --no-fail-fast
 
 test-peers: tools
+	@scripts/get-tools.sh --peers
 	@$(CLOCK) "building what the tests start" $(LOGS)/build-peers.log cargo build --workspace --locked
 	@$(CLOCK) "running the tests against peers" $(LOGS)/test-peers.log cargo test --workspace --locked --test peers -- --skip brownout
 	@$(CLOCK) "running a brownout of four providers" $(LOGS)/test-brownout.log cargo test --workspace --locked --test peers brownout -- --nocapture

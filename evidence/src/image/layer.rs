@@ -167,10 +167,9 @@ impl<W: Write> Layer<W> {
         self.left = left;
         let mode = if executable { 0o755 } else { 0o644 };
         let mut header = self.header(EntryType::Regular, mode, size);
-        let mut bytes = Hashing::new(file.take(size));
+        let mut bytes = file.take(size);
         self.tar.append_data(&mut header, path, &mut bytes).map_err(unwritable(path))?;
-        let (_, _, read) = bytes.finish();
-        if read != size {
+        if bytes.limit() != 0 {
             return Err(Error::untrue(path, "the file became shorter while it was read"));
         }
         Ok(())

@@ -38,8 +38,9 @@ impl Reference {
             Err(InvalidReference { found: found.chars().take(120).collect(), problem })
         };
         if !is_registry(registry) {
+            // What stands before an @ is a secret in the wrong place.
             return refuse(
-                registry,
+                registry.rsplit('@').next().unwrap_or_default(),
                 "expected a registry's host with a dot, a port, or localhost, as ghcr.io",
             );
         }
@@ -149,6 +150,14 @@ mod tests {
         }
         let reference: Reference = "docker.io/library/debian".parse().expect("a reference");
         assert_eq!(reference.tag, "latest");
+    }
+
+    #[test]
+    fn a_password_in_the_wrong_place_is_not_told() {
+        let error = Reference::new("user:secret@gh cr", "a", "x").expect_err("refused");
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let error = Reference::new("user:secret@ghcr.io", "a", "x").expect_err("refused");
+        assert_eq!(error.found, "ghcr.io");
     }
 
     #[test]

@@ -91,6 +91,9 @@ fn outputs(names: &Names, built: &Built, pushed: bool) -> Outputs {
 
 impl Action<'_> {
     fn check(&self, names: &Names) -> Result<(), Refusal> {
+        if self.with.sbom {
+            return Err(Refusal::no_sbom());
+        }
         if self.with.push == Some(true) && names.references.is_empty() {
             let what = "push: found true without `registry`, expected one to push to";
             return Err(Refusal::parameter(what, "as `registry: ghcr.io/me`"));

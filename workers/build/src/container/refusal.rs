@@ -34,6 +34,17 @@ impl Refusal {
         }
     }
 
+    /// A list of what an image is made of, which nobody makes yet.
+    pub(crate) fn no_sbom() -> Self {
+        Self {
+            code: "MAE-7038",
+            what: "sbom: found true, expected false: this build makes no list of what an image is made of"
+                .into(),
+            hint: "take `sbom` out, or set it to false",
+            transient: false,
+        }
+    }
+
     /// Whether trying again may help.
     pub(crate) fn is_transient(&self) -> bool {
         self.transient

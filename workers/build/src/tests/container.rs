@@ -109,6 +109,7 @@ async fn what_cannot_be_built_is_refused_with_its_code_and_what_would_help() {
     let bench = Bench::new();
     for (with, code, says) in [
         (json!({"push": true}), "MAE-7030", "`registry: ghcr.io/me`"),
+        (json!({"sbom": true}), "MAE-7038", "take `sbom` out"),
         (json!({"base": "nothing"}), "MAE-7030", "no directory"),
         (json!({"base": "dist"}), "MAE-7031", "OCI image layout"),
         (json!({"base": "../.."}), "base", "leads out of the workspace"),

@@ -1,5 +1,6 @@
 //! One request to a registry: address, credentials, tries, limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_kit::evidence::image::Reference;
@@ -28,6 +29,8 @@ pub struct Client {
     here: reqwest::Client,
     away: reqwest::Client,
     pub(super) credentials: Credentials,
+    /// Held while a list under a tag is read, changed and written.
+    pub(super) lists: Arc<Mutex<()>>,
 }
 
 /// One repository of a registry, with the token that was got for it.
@@ -45,7 +48,7 @@ impl Client {
     pub fn new(credentials: Credentials) -> Result<Self, Error> {
         let unable = |error: reqwest::Error| Error::Unable { problem: error.to_string() };
         let (here, away) = (build(true).map_err(unable)?, build(false).map_err(unable)?);
-        Ok(Self { here, away, credentials })
+        Ok(Self { here, away, credentials, lists: Arc::default() })
     }
 
     /// The repository that a reference is of.

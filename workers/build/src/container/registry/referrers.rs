@@ -2,8 +2,8 @@
 //!
 //! A registry of the specification 1.1 lists such manifests itself. Where it does not, the list is
 //! an index under the tag `sha256-<hex>`, which whoever adds to it reads, changes and writes. Two
-//! who do that at once may lose one entry; so it is read again after it was written, and written
-//! again where the entry is gone.
+//! processes that do that at once may lose one entry; so it is read again after it was written, and
+//! written again where the entry is gone. Clones of one client take turns.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -167,6 +167,7 @@ async fn add_to_tag(
     image: Digest,
     entry: &Descriptor,
 ) -> Result<(), Error> {
+    let _alone = repository.client.lists.lock().await;
     let is_in = |index: &Index| index.manifests.iter().any(|known| known.digest == entry.digest);
     let mut pause = PAUSE;
     for _ in 0..TRIES {
