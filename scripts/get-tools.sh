@@ -233,6 +233,38 @@ get_peers() {
   for package in "$new"/packages/*.deb; do
     dpkg-deb -x "$package" "$new/peers/debian"
   done
+  rm -rf "$tools/peers"
+  mv "$new/peers" "$tools/peers"
+  cd -P "$tools/peers"
+  set -- "$PWD/debian/usr/lib/$(uname -m)-linux-gnu" "$PWD/debian/lib/$(uname -m)-linux-gnu"
+  for peer in docker-registry skopeo; do
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s:%s exec "%s" "$@"\n' "$1" "$2" "$PWD/debian/usr/bin/$peer" >bin/$peer
+  done
+  # What buildah runs in a chroot is itself with an empty environment, so it has its libraries by the
+  # loader's own list, in a place that no other program sees.
+  PATH=$PATH:/usr/sbin:/sbin ldconfig -C ld.so.cache "$@"
+  cat >bin/buildah <<STARTER
+#!/bin/sh
+exec unshare --mount --propagation private \\
+  sh -c 'mount --bind "\$0" /etc/ld.so.cache && exec "\$@"' \\
+  "$PWD/ld.so.cache" "$PWD/debian/usr/bin/buildah" "\$@"
+STARTER
+  chmod 755 bin/*
+  has_peers || { echo "what came does not run here; buildah needs root"; exit 1; }
+}
+
+peers() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  mkdir "$new/packages" "$new/peers" "$new/peers/bin"
+  # Words are meant.
+  # shellcheck disable=SC2086
+  (cd "$new/packages" && { apt-get download $PEERS $PEERS_LIBRARIES ||
+    { apt-get update && apt-get download $PEERS $PEERS_LIBRARIES; }; })
+  for package in "$new"/packages/*.deb; do
+    dpkg-deb -x "$package" "$new/peers/debian"
+  done
   triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo "$(uname -m)-linux-gnu")
   for peer in $PEERS; do
     cat >"$new/peers/bin/$peer" <<STARTER

@@ -9,6 +9,7 @@
 //! | `layout` | the directory of blobs, and whether all of it is true |
 //! | `select` | which of several images is meant |
 //! | `compose` | base, files and settings to an image |
+//! | `pack` | a layout as one file, for other programs |
 //! | `reference` | `registry/repository:tag` |
 //!
 //! No clock, no network, no name of a machine or a user goes into an image, so equal inputs are an
@@ -24,6 +25,7 @@ mod hashing;
 mod layer;
 mod layout;
 mod manifest;
+mod pack;
 mod reference;
 mod root;
 mod select;
@@ -37,6 +39,7 @@ pub use manifest::{
     CONFIG_MEDIA_TYPE, Descriptor, EMPTY_MEDIA_TYPE, INDEX_MEDIA_TYPE, Index, LAYER_MEDIA_TYPE,
     MANIFEST_MEDIA_TYPE, Manifest, Platform, encode,
 };
+pub use pack::pack;
 pub use reference::{InvalidReference, Reference};
 pub use select::image_of_index;
 

@@ -315,22 +315,25 @@ async fn a_registry_whose_storage_is_damaged_is_not_believed() {
     assert!(error.to_string().contains("expected"), "{error}");
 }
 
+/// Asks a server for an image that it does not give.
+async fn refusal_of(server: &Listing) -> registry::Error {
+    let there = repository(&server.address, None);
+    pull(&there, "x", None, Path::new("/nonexistent/x")).await.expect_err("refused")
+}
+
 #[tokio::test]
 async fn a_hostile_answer_is_neither_read_to_its_end_nor_followed() {
     let endless = Bytes::from(vec![b' '; 6 << 20]);
     let big = answering(StatusCode::OK, HeaderMap::new(), endless.clone()).await;
-    let error = pull(&repository(&big.address, None), "x", None, Path::new("/nonexistent/x"));
-    let error = error.await.expect_err("refused").to_string();
+    let error = refusal_of(&big).await.to_string();
     assert!(error.contains("more than 4194304 bytes"), "{error}");
     let away = HeaderValue::from_static("http://registry.example/v2/x");
     let headers = HeaderMap::from_iter([(axum::http::header::LOCATION, away)]);
     let moved = answering(StatusCode::TEMPORARY_REDIRECT, headers, Bytes::new()).await;
-    let error = pull(&repository(&moved.address, None), "x", None, Path::new("/nonexistent/x"));
-    let error = error.await.expect_err("refused");
+    let error = refusal_of(&moved).await;
     assert_eq!(error.code(), "MAE-7036", "{error}");
     let failing = answering(StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), endless).await;
-    let error = pull(&repository(&failing.address, None), "x", None, Path::new("/nonexistent/x"));
-    let error = error.await.expect_err("refused");
+    let error = refusal_of(&failing).await;
     assert!(error.is_transient() && error.to_string().len() < 1000, "{error}");
 }
 

@@ -76,8 +76,10 @@ pub fn compose(path: &Path, recipe: &Recipe<'_>) -> Result<Built, Error> {
         config.add_layer(written.diff_id);
     }
     config.apply(&recipe.changes);
-    config.created =
-        recipe.epoch.map(|seconds| Moment::from_ms(seconds.saturating_mul(1_000)).to_string());
+    if recipe.epoch.is_some() || !recipe.files.is_empty() {
+        config.created =
+            recipe.epoch.map(|seconds| Moment::from_ms(seconds.saturating_mul(1_000)).to_string());
+    }
     finish(&layout, recipe, &config, layers)
 }
 
@@ -115,10 +117,36 @@ fn finish(
 }
 
 /// Takes a layout over that a program has made here: reads all of it, and gives its image `tags`.
-pub fn adopt(path: &Path, tags: &[String]) -> Result<Built, Error> {
+///
+/// Of a base in a directory buildah tells the path, which differs each time: what names a place
+/// below `own` is left away.
+pub fn adopt(path: &Path, tags: &[String], own: Option<&Path>) -> Result<Built, Error> {
     let layout = Layout::open(path)?;
-    let image = layout.verify(None)?;
+    let mut image = layout.verify(None)?;
+    if let Some(own) = own {
+        forget(&layout, &mut image, &own.to_string_lossy())?;
+    }
     name(&layout, tags, &image)
+}
+
+fn forget(layout: &Layout, image: &mut Image, own: &str) -> Result<(), Error> {
+    let annotations = image.manifest.annotations.as_mut();
+    let mut told = annotations.is_some_and(|annotations| {
+        let before = annotations.len();
+        annotations.retain(|_, value| !value.contains(own));
+        annotations.len() < before
+    });
+    for step in image.config.history.iter_mut().flatten() {
+        told |= step.forget(own);
+    }
+    if !told {
+        return Ok(());
+    }
+    let old = [image.manifest.config.digest, image.descriptor.digest];
+    image.manifest.config = layout.put(CONFIG_MEDIA_TYPE, &encode(&image.config)?)?;
+    image.descriptor = layout.put(MANIFEST_MEDIA_TYPE, &encode(&image.manifest)?)?;
+    let new = [image.manifest.config.digest, image.descriptor.digest];
+    old.into_iter().filter(|old| !new.contains(old)).try_for_each(|old| layout.remove(old))
 }
 
 /// Writes the index.

@@ -149,6 +149,14 @@ impl ImageConfig {
     }
 }
 
+impl History {
+    /// Leaves away what is remarked of `place`; answers whether something was.
+    pub(super) fn forget(&mut self, place: &str) -> bool {
+        let remark = self.rest.get("comment").and_then(Value::as_str);
+        remark.is_some_and(|text| text.contains(place)) && self.rest.remove("comment").is_some()
+    }
+}
+
 impl Process {
     fn set_variables(&mut self, variables: &BTreeMap<String, String>) {
         let env = self.env.get_or_insert_default();

@@ -119,6 +119,11 @@ impl Layout {
         Ok(made)
     }
 
+    pub(super) fn remove(&self, digest: Digest) -> Result<(), Error> {
+        let path = self.blob(digest);
+        fs::remove_file(&path).map_err(Error::file("cannot remove", &path))
+    }
+
     /// Copies a blob of another layout, if it is what it says.
     pub(super) fn copy(&self, other: &Self, descriptor: &Descriptor) -> Result<(), Error> {
         let place = format!("blob {}", descriptor.digest);

@@ -277,6 +277,27 @@ fn dockers_words_are_taken_and_ocis_are_written() {
 }
 
 #[test]
+fn what_a_program_tells_of_its_own_directory_is_left_away() {
+    let (_bench, path) = tampered(|_, image| {
+        let of = |text: &str| BTreeMap::from([("name".to_owned(), text.to_owned())]);
+        image.manifest.annotations = Some(of("localhost/work/x/base"));
+        let remarked = serde_json::json!([{"created_by": "RUN x", "comment": "FROM /work/x/base"}]);
+        image.config.history = serde_json::from_value(remarked).expect("a history");
+    });
+    let before = Layout::open(&path).expect("a layout").image(None).expect("an image").descriptor;
+    let left = adopt(&path, &[], Some(Path::new("/elsewhere"))).expect("adopted");
+    assert_eq!(left.manifest.digest, before.digest);
+    let adopted = adopt(&path, &[], Some(Path::new("/work/x"))).expect("adopted");
+    assert_ne!(adopted.manifest.digest, before.digest);
+    let image = Layout::open(&path).expect("a layout").verify(None).expect("true");
+    let history = image.config.history.expect("a history");
+    assert_eq!(history[0].created_by.as_deref(), Some("RUN x"));
+    let kept = encode(&image.config).expect("json");
+    assert!(!String::from_utf8_lossy(&kept).contains("/work/x"));
+    assert!(!Layout::open(&path).expect("a layout").blob(before.digest).exists());
+}
+
+#[test]
 fn paths_that_no_image_may_have_are_refused() {
     assert_eq!(image_path("/app/./main").expect("a path"), "app/main");
     for path in ["", "/", "a/../b", "..", "a/.wh.b", ".wh..wh..opq", "a\0b", &"x".repeat(300)] {

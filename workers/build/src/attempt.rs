@@ -56,6 +56,8 @@ impl Attempt<'_> {
 
     async fn container(&self, places: &Places, with: &Container) -> Result<Outcome, Error> {
         let scratch = self.execution.scratch.path().await.map_err(Error::Scratch)?;
+        // As programs that run elsewhere and tell of it see it.
+        let scratch = tokio::fs::canonicalize(&scratch).await.map_err(Error::Scratch)?;
         let action = container::Action {
             settings: self.settings,
             task: &self.execution.task,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use maestro_kit::evidence::image::{Built, adopt};
+use maestro_kit::evidence::image::{Base, Built, Changes, Layout, Recipe, adopt, compose, pack};
 
 use super::action::Action;
 use super::parameters::Container;
@@ -19,6 +19,8 @@ use crate::workspace::{inside, plain};
 const NAMES: [&str; 2] = ["Dockerfile", "Containerfile"];
 /// Takes images by their digests from wherever a Dockerfile says, as Debian's own policy does.
 const POLICY: &str = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
+/// What a base is called in the image's history.
+const BASE_TAG: &str = "maestro-base";
 /// The host's own policy, which goes before ours.
 const HOSTS_POLICY: &str = "/etc/containers/policy.json";
 
@@ -73,7 +75,8 @@ pub(super) async fn build(
         tracing::debug!(%error, "buildah's storage goes with the execution's directory");
     }
     let (out, tags) = (out.to_owned(), names.tags.clone());
-    action.blocking(move || adopt(&out, &tags)).await
+    let own = action.scratch.to_owned();
+    action.blocking(move || adopt(&out, &tags, Some(&own))).await
 }
 
 fn storage(action: &Action<'_>) -> PathBuf {
@@ -98,15 +101,14 @@ async fn command(action: &Action<'_>, dockerfile: &Path, out: &Path) -> Result<C
     words.extend(["--root".into(), text(&storage.join("root"))]);
     words.extend(["--runroot".into(), text(&storage.join("run"))]);
     words.extend(["build", "--isolation", "chroot", "--format", "oci"].map(Into::into));
-    words.extend(["--layers=false", "--timestamp"].map(Into::into));
+    words.extend(["--disable-compression=false", "--layers=false", "--timestamp"].map(Into::into));
     words.push(plan::epoch(action.task)?.unwrap_or(0).to_string());
     words.extend(["--signature-policy".into(), text(&policy(action).await?)]);
     if let Some(file) = &action.settings.registry_auth {
         words.extend(["--authfile".into(), text(file)]);
     }
     if !plan::is_upon_nothing(with) {
-        let base = action.base().await?;
-        words.extend(base.map(|base| format!("--from=oci:{}", text(&base))));
+        words.push(format!("--from=oci-archive:{}", text(&base(action).await?)));
     }
     words.extend(with.platform.iter().map(|platform| format!("--platform={platform}")));
     words.extend(with.target.iter().map(|target| format!("--target={target}")));
@@ -117,6 +119,28 @@ async fn command(action: &Action<'_>, dockerfile: &Path, out: &Path) -> Result<C
     words.push(text(&context));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(CommandLine::of(&words))
+}
+
+/// The base, read whole, as one file: of a directory buildah would take the path for a name, which
+/// not every path is.
+async fn base(action: &Action<'_>) -> Result<PathBuf, Error> {
+    let (copy, packed) = (action.scratch.join("base"), action.scratch.join("base.tar"));
+    let found = action.base().await?.unwrap_or_default();
+    let platform = plan::platform(action.with)?;
+    let file = packed.clone();
+    let make = move || {
+        let recipe = Recipe {
+            base: Base::Layout { path: &found, platform },
+            files: BTreeMap::new(),
+            changes: Changes::default(),
+            tags: vec![BASE_TAG.to_owned()],
+            epoch: None,
+        };
+        compose(&copy, &recipe)?;
+        pack(&Layout::open(&copy)?, &file)
+    };
+    action.blocking(make).await?;
+    Ok(packed)
 }
 
 fn pairs<'a>(

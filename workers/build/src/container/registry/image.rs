@@ -81,7 +81,7 @@ pub async fn pull(
         }
     }
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || adopt(&path, &[]));
+    let read = tokio::task::spawn_blocking(move || adopt(&path, &[], None));
     let read = read.await.map_err(|error| Error::Unable { problem: error.to_string() })?;
     read.map_err(|error| repository.untrue(error))
 }

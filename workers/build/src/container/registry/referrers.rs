@@ -5,7 +5,7 @@
 //! processes that do that at once may lose one entry; so it is read again after it was written, and
 //! written again where the entry is gone. Clones of one client take turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -100,7 +100,9 @@ pub async fn referrers(
     let fits = |entry: &Descriptor| {
         artifact_type.is_none_or(|wanted| entry.artifact_type.as_deref() == Some(wanted))
     };
-    found.retain(fits);
+    // A registry may list what was put twice as two.
+    let mut seen = BTreeSet::new();
+    found.retain(|entry| fits(entry) && seen.insert(entry.digest));
     found.truncate(ENTRIES_MAX);
     Ok(found)
 }
