@@ -6,10 +6,12 @@
 #   scripts/get-tools.sh                  what is missing
 #   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
 #                                         where the system has one; use it by MAESTRO_POSTGRES_BIN
-#   scripts/get-tools.sh --peers          besides, what the tests against peers ask, into
-#                                         .tools/peers: the lists in scripts/peers say what
+#   scripts/get-tools.sh --peers          besides, what only the tests against peers need, into .tools/peers:
+#                                         the lists in scripts/peers; and a registry, skopeo and buildah
+#                                         of the system's Debian, unpacked and not installed
 #
-# All downloads are pinned and checked by digest. No install script of a package is run.
+# All downloads are pinned and checked by digest, Debian's packages by apt. No install script of a
+# package is run.
 set -eu
 
 NATS=2.15.1
@@ -213,14 +215,14 @@ peers_mark() {
   cat scripts/peers/requirements.txt scripts/peers/package-lock.json
 }
 
-has_peers() {
+has_lists() {
   [ -d "$tools/peers/node" ] && peers_mark | cmp -s - "$tools/peers/installed"
 }
 
 # Both lists name everything with its digest, and no script of a package is run. `npm ci` refuses a
 # list without the packages for other machines, though they are left out; so it is `npm install`,
 # and then each package that came must be one of the list.
-get_peers() {
+get_lists() {
   set -eu
   new=$(mktemp -d "$tools/new.XXXXXX")
   trap 'rm -rf "$new"' EXIT
@@ -240,17 +242,67 @@ get_peers() {
     }
   ' "$new/peers/node" scripts/peers/package-lock.json
   peers_mark >"$new/peers/installed"
-  rm -rf "$tools/peers"
-  mv "$new/peers" "$tools/peers"
+  mkdir -p "$tools/peers"
+  (cd "$tools/peers" && rm -rf python node installed)
+  mv "$new"/peers/* "$tools/peers"
+}
+
+PEERS="docker-registry skopeo buildah"
+PEERS_LIBRARIES="libgpgme11 libassuan0 libgpg-error0 libseccomp2 libdevmapper1.02.1"
+
+has_servers() {
+  for peer in $PEERS; do
+    [ -x "$tools/peers/bin/$peer" ] && "$tools/peers/bin/$peer" --version >/dev/null 2>&1 || return 1
+  done
+}
+
+# Unpacks Debian's packages below one directory, and puts a starter for each program beside it that
+# finds its libraries there.
+get_servers() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  mkdir "$new/packages" "$new/peers" "$new/peers/bin"
+  # Words are meant.
+  # shellcheck disable=SC2086
+  (cd "$new/packages" && { apt-get download $PEERS $PEERS_LIBRARIES ||
+    { apt-get update && apt-get download $PEERS $PEERS_LIBRARIES; }; })
+  for package in "$new"/packages/*.deb; do
+    dpkg-deb -x "$package" "$new/peers/debian"
+  done
+  mkdir -p "$tools/peers"
+  rm -rf "$tools/peers/debian" "$tools/peers/bin"
+  mv "$new"/peers/* "$tools/peers"
+  cd -P "$tools/peers"
+  set -- "$PWD/debian/usr/lib/$(uname -m)-linux-gnu" "$PWD/debian/lib/$(uname -m)-linux-gnu"
+  for peer in docker-registry skopeo; do
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s:%s exec "%s" "$@"\n' "$1" "$2" "$PWD/debian/usr/bin/$peer" >bin/$peer
+  done
+  # What buildah runs in a chroot is itself with an empty environment, so it has its libraries by the
+  # loader's own list, in a place that no other program sees.
+  PATH=$PATH:/usr/sbin:/sbin ldconfig -C ld.so.cache "$@"
+  cat >bin/buildah <<STARTER
+#!/bin/sh
+exec unshare --mount --propagation private \\
+  sh -c 'mount --bind "\$0" /etc/ld.so.cache && exec "\$@"' \\
+  "$PWD/ld.so.cache" "$PWD/debian/usr/bin/buildah" "\$@"
+STARTER
+  chmod 755 bin/*
+  has_servers || { echo "what came does not run here; buildah needs root"; exit 1; }
 }
 
 peers() {
-  if has_peers; then
-    return
+  if ! has_lists; then
+    need python3 "the tests' peers" python3
+    need npm "the tests' peers" npm
+    step "peers of the tests" get_lists
   fi
-  need python3 "the tests' peers" python3
-  need npm "the tests' peers" npm
-  step "peers of the tests" get_peers
+  if ! has_servers; then
+    command -v apt-get >/dev/null 2>&1 ||
+      fail "the tests against peers need docker-registry, skopeo and buildah; install them, and link them into .tools/peers/bin"
+    need dpkg-deb "docker-registry, skopeo and buildah" dpkg
+    step "docker-registry, skopeo, buildah" get_servers
+  fi
 }
 
 # --- what is asked for -----------------------------------------------------------------------

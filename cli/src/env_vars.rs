@@ -98,6 +98,10 @@ pub const OLLAMA_HOST: &str = "MAESTRO_OLLAMA_HOST";
 /// The same by Ollama's own name for it; [`OLLAMA_HOST`] goes before it.
 pub const OLLAMAS_OWN_HOST: &str = "OLLAMA_HOST";
 
+/// A Docker `config.json` with credentials for registries of containers, for a worker of the pool
+/// `build` and for a local stack.
+pub const REGISTRY_AUTH: &str = "MAESTRO_REGISTRY_AUTH";
+
 /// Keys of model providers, which a local stack hands to its LiteLLM and to nobody else.
 pub const PROVIDER_KEYS: [&str; 8] = [
     "OPENAI_API_KEY",

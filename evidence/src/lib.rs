@@ -5,6 +5,7 @@
 //! | [`store`] | objects by SHA-256 in a local directory or a bucket; verified on read |
 //! | [`tree`] | a directory as an object: snapshot, check, materialise |
 //! | [`sbom`] | what something is made of, as CycloneDX |
+//! | [`image`] | container images as directories, made without a daemon |
 //! | [`collect`] | deletion of what nothing kept names any more |
 //! | [`key`] | keys that sign, the list of those that were good when |
 //! | [`dsse`] | signed bytes: an envelope in a Sigstore bundle |
@@ -17,6 +18,7 @@
 
 pub mod collect;
 pub mod dsse;
+pub mod image;
 pub mod key;
 pub mod moment;
 pub mod sbom;

@@ -24,6 +24,9 @@ pub struct Task {
     pub shard: u16,
     /// The tenant.
     pub project: ProjectName,
+    /// The pipeline's name; absent in what older builds sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     /// The pool that it was sent to.
     pub pool: PoolName,
     /// The step's id in the plan, as `build/typescript`, with `[item]` behind it in a fan-out.

@@ -188,6 +188,7 @@ pub(crate) fn task(action: &str, with: Value) -> Task {
         token: AttemptToken { number: 1, epoch: 1 },
         shard: 0,
         project: "default".parse().expect("a name"),
+        pipeline: None,
         pool: maestro_llm::POOL.parse().expect("a name"),
         name: "ask/step".into(),
         action: action.into(),

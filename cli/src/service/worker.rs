@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::bus::Reach;
 use super::models::ModelArgs;
 use crate::bench::noop::{self, NoopPool};
+use crate::env_vars;
 use crate::error::Error;
 use crate::up::servers;
 use crate::view::duration;
@@ -33,6 +34,9 @@ pub struct Settings {
     /// Where steps have their workspaces.
     #[arg(long, value_name = "DIRECTORY", default_value = ".maestro/work")]
     scratch: PathBuf,
+    /// A Docker config.json with credentials for registries of containers; for the pool build.
+    #[arg(long, env = env_vars::REGISTRY_AUTH, value_name = "FILE")]
+    registry_auth: Option<PathBuf>,
     #[command(flatten)]
     models: ModelArgs,
     /// What runs may go on for this long after SIGTERM; then it is given back.
@@ -89,6 +93,7 @@ fn handler(settings: &Settings, pool: &PoolName) -> Result<Arc<dyn Handler>, Err
         maestro_build::POOL => {
             let caches = settings.scratch.join("caches");
             let given = maestro_build::Settings::from_variables(std::env::vars());
+            let given = given.with_registry_auth(settings.registry_auth.clone());
             Ok(Arc::new(BuildPool::new(given.with_caches(caches))))
         }
         maestro_llm::POOL => {

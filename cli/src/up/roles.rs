@@ -1,6 +1,6 @@
 //! The roles of a local stack, each as it is in a cluster: coordinator, API, worker.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::servers;
+use crate::env_vars;
 use crate::error::Error;
 use crate::local::litellm::{self, Litellm};
 use crate::local::stack::Stack;
@@ -183,7 +184,9 @@ fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
 /// What a worker of every pool serves.
 fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
     let caches = stack.paths().work().join("caches");
-    let build = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
+    let registry_auth = models::variable(env_vars::REGISTRY_AUTH).map(PathBuf::from);
+    let build = Settings::from_variables(std::env::vars()).with_registry_auth(registry_auth);
+    let build = BuildPool::new(build.with_caches(caches));
     let kept = Gateway::Kept(Arc::new(gateway.clone()));
     let llm =
         LlmPool::new(models::of_stack(kept, router(project).config.as_deref(), &models::variable)?)

@@ -10,6 +10,7 @@ use maestro_schemas::task::Task;
 use nix::sys::statvfs::statvfs;
 
 use crate::command::CommandLine;
+use crate::container::{self, Container};
 use crate::environment::{self, Places, Variables};
 use crate::error::Error;
 use crate::outputs;
@@ -40,6 +41,9 @@ impl Attempt<'_> {
         refuse_second_sbom(task, &request)?;
         let places = Places::make(&self.execution.scratch).await?;
         self.unless_stopped(self.fill(&places)).await?;
+        if let Request::Container(with) = &request {
+            return self.container(&places, with).await;
+        }
         let directory = working_directory(&places, &request).await?;
         let recipe = Recipe::of(&request, &directory)?;
         let toolchain = recipe.variables(&places.home);
@@ -51,6 +55,24 @@ impl Attempt<'_> {
             self.run(command, &directory, &variables).await?;
         }
         self.unless_stopped(self.result(&places, &request)).await
+    }
+
+    async fn container(&self, places: &Places, with: &Container) -> Result<Outcome, Error> {
+        let scratch = self.execution.scratch.path().await.map_err(Error::Scratch)?;
+        // As programs that run elsewhere and tell of it see it.
+        let scratch = tokio::fs::canonicalize(&scratch).await.map_err(Error::Scratch)?;
+        let action = container::Action {
+            settings: self.settings,
+            task: &self.execution.task,
+            with,
+            places,
+            workspace: &places.workspace,
+            scratch: &scratch,
+            store: &self.execution.store,
+            log: &self.execution.log,
+            stop: &self.execution.stop,
+        };
+        container::carry_out(&action).await
     }
 
     async fn fill(&self, places: &Places) -> Result<(), Error> {

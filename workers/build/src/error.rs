@@ -7,6 +7,7 @@ use maestro_kit::evidence::{sbom, store, tree};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
 
+use crate::container::Refusal;
 use crate::process::Ended;
 
 /// The longest message of a report, in bytes.
@@ -57,6 +58,9 @@ pub(crate) enum Error {
     /// What the step wrote to its output file is not in its form, or too much.
     #[error("$MAESTRO_OUTPUT {0}")]
     Output(String),
+    /// An image was not built or not pushed.
+    #[error(transparent)]
+    Container(#[from] Refusal),
     /// A declared output is not there.
     #[error("output {role:?} is missing: the step left nothing at {path:?}")]
     MissingOutput { role: String, path: String },
@@ -102,6 +106,7 @@ impl Error {
             Self::Tree { source, .. } => source.is_transient(),
             Self::Files { source, .. } | Self::Start { source, .. } => may_pass(source.kind()),
             Self::Checkout { permanent, .. } => !permanent,
+            Self::Container(refusal) => refusal.is_transient(),
             Self::Parameters(_)
             | Self::Outside { .. }
             | Self::Command { .. }

@@ -10,6 +10,7 @@
 //! | `environment` | the variables of a step's processes: these and no others |
 //! | `process` | one process group from its start to its last process' end |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
+//! | [`container`] | images of containers: built, kept, pushed |
 //! | `attempt` | one execution, from task to outcome |
 //!
 //! The kit calls [`BuildPool`] through [`Handler`]. Nothing is decided here about a run: what went
@@ -19,6 +20,7 @@
 mod attempt;
 mod catalogue;
 mod command;
+pub mod container;
 mod environment;
 mod error;
 mod outputs;
@@ -38,7 +40,7 @@ pub use settings::Settings;
 /// The name of the pool.
 pub const POOL: &str = "build";
 
-/// The actions `shell`, `build.<toolchain>` and `test.<suite>`.
+/// The actions `shell`, `build.<toolchain>`, `test.<suite>` and `container.build`.
 #[derive(Debug, Clone)]
 pub struct BuildPool {
     settings: Arc<Settings>,

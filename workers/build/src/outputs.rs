@@ -5,5 +5,5 @@ mod sbom;
 mod values;
 
 pub(crate) use artifacts::keep;
-pub(crate) use sbom::keep_sbom;
+pub(crate) use sbom::{keep_sbom, put_sbom};
 pub(crate) use values::read;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use crate::container::{self, Container};
 use crate::error::Error;
 
 /// Parameters of `shell`.
@@ -164,6 +165,8 @@ pub(crate) enum Request {
         /// Its parameters.
         with: Test,
     },
+    /// `container.build`
+    Container(Box<Container>),
 }
 
 impl Request {
@@ -177,8 +180,10 @@ impl Request {
             Some(("test", suite)) => {
                 Ok(Self::Test { suite: suite.to_owned(), with: read(action, with)? })
             }
+            _ if action == container::NAME => Ok(Self::Container(Box::new(read(action, with)?))),
             _ => Err(Error::Parameters(format!(
-                "the build pool serves shell, build.<toolchain> and test.<suite>, not {action}"
+                "the build pool serves shell, build.<toolchain>, test.<suite> and {}, not {action}",
+                container::NAME
             ))),
         }
     }
@@ -189,13 +194,14 @@ impl Request {
             Self::Shell(with) => with.working_directory.as_deref(),
             Self::Build { with, .. } => with.working_directory.as_deref(),
             Self::Test { with, .. } => with.build.working_directory.as_deref(),
+            Self::Container(_) => None,
         }
     }
 
     /// The directory that an SBOM is asked for of, relative to the workspace.
     pub(crate) fn sbom(&self) -> Option<&str> {
         let with = match self {
-            Self::Shell(_) => return None,
+            Self::Shell(_) | Self::Container(_) => return None,
             Self::Build { with, .. } => with,
             Self::Test { with, .. } => &with.build,
         };

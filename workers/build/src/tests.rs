@@ -1,5 +1,6 @@
 mod artifacts;
 mod checkout;
+mod container;
 mod processes;
 mod sbom;
 
@@ -124,6 +125,7 @@ fn task(action: &str, with: Value) -> Task {
         token: AttemptToken { number: 3, epoch: 1 },
         shard: 0,
         project: "default".parse().expect("a name"),
+        pipeline: None,
         pool: "build".parse().expect("a name"),
         name: "build/step".into(),
         action: action.into(),

@@ -30,6 +30,7 @@ impl Run {
             token,
             shard: self.shard,
             project: self.project.clone(),
+            pipeline: Some(self.plan.name.clone()),
             pool: node.pool.clone(),
             name: self.step_name(step),
             action: node.action.name.clone(),

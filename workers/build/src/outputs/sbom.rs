@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use maestro_kit::evidence::sbom::{self, Limits, Made, Subject};
+use maestro_kit::evidence::sbom::{self, Limits, Made, Sbom, Subject};
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_schemas::artifact::{Artifact, TREE_MEDIA_TYPE};
 use maestro_schemas::task::Task;
@@ -30,7 +30,11 @@ pub(crate) async fn keep_sbom(
         true => Err(sbom::Error::nothing(if plain(path).is_empty() { "." } else { path })),
         false => Ok(found),
     });
-    let found = found.map_err(Error::Sbom)?;
+    put_sbom(store, found.map_err(Error::Sbom)?).await
+}
+
+/// Keeps a document.
+pub(crate) async fn put_sbom(store: &ArtifactStore, found: Sbom) -> Result<Artifact, Error> {
     let stored =
         store.put(found.json).await.map_err(Error::store("cannot keep the artifact \"sbom\""))?;
     Ok(Artifact {

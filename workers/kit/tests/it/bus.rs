@@ -185,6 +185,7 @@ pub fn task(action: &str) -> Task {
         token: AttemptToken { number: 1, epoch: 1 },
         shard: SHARD,
         project: "demo".parse().expect("a name"),
+        pipeline: None,
         pool: pool(),
         name: format!("stage/{action}"),
         action: action.to_owned(),
