@@ -12,8 +12,8 @@
 //! | [`ticket`] | an entry's proof as a file that stands for itself (C2SP tlog-proof) |
 //!
 //! The coordinator's auditor writes such a log, and whoever verifies it trusts the signing key and
-//! nothing else. What must stay true: it is pure, but for [`store::log`](crate::store), which keeps
-//! the objects; and what comes from elsewhere is refused with its place, and never believed.
+//! nothing else; [`store::log`](crate::store::log) keeps the objects. What must stay true: all here is
+//! pure; what comes from elsewhere is refused with its place, and never believed.
 
 pub mod checkpoint;
 pub mod grow;

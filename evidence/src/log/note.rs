@@ -4,8 +4,11 @@
 //! `SubjectPublicKeyInfo`, as that type has it. A signature is in DER, over the text's SHA-256.
 //! Whatever other keys have signed is passed over, so that witnesses may sign too.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::future::BoxFuture;
 use maestro_schemas::digest::Digest;
 
 use super::Error;
@@ -21,6 +24,21 @@ const DASH: &str = "\u{2014} ";
 
 /// Tells whether a signature, in DER, is one of a message.
 pub type Verifies<'a> = &'a (dyn Fn(&[u8], &[u8]) -> bool + Send + Sync);
+
+/// Signs notes with a key that it keeps to itself.
+pub trait NoteSigner: Send + Sync + fmt::Debug {
+    /// The key's DER `SubjectPublicKeyInfo`.
+    fn der(&self) -> &[u8];
+
+    /// The same in PEM.
+    fn pem(&self) -> String;
+
+    /// Whether a signature, in DER, is one of a message.
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool;
+
+    /// Signs a message: an ECDSA signature over its SHA-256, in DER.
+    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, String>>;
+}
 
 /// A key that notes are verified by.
 #[derive(Clone, Copy)]

@@ -21,6 +21,7 @@ mod api_routing;
 mod api_runs;
 mod api_scores;
 mod api_steps;
+mod auditor;
 mod collector;
 mod retention;
 mod store_commit;

@@ -5,4 +5,5 @@ pub mod nats;
 pub mod postgres;
 pub mod question;
 pub mod rows;
+pub mod signer;
 pub mod stack;
