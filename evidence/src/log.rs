@@ -9,12 +9,14 @@
 //! | [`grow`] | which objects change when entries are added |
 //! | [`note`] | signed texts (C2SP signed-note), with ECDSA on P-256 |
 //! | [`checkpoint`] | a tree's size and hash as such a text (C2SP tlog-checkpoint) |
+//! | [`check`] | all of a log against its signed heads and the rows that it was made from |
 //! | [`ticket`] | an entry's proof as a file that stands for itself (C2SP tlog-proof) |
 //!
 //! The coordinator's auditor writes such a log, and whoever verifies it trusts the signing key and
 //! nothing else; [`store::log`](crate::store::log) keeps the objects. What must stay true: all here is
 //! pure; what comes from elsewhere is refused with its place, and never believed.
 
+pub mod check;
 pub mod checkpoint;
 pub mod grow;
 pub mod hash;

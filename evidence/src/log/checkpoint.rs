@@ -14,7 +14,7 @@ pub fn text(origin: &str, head: Head) -> String {
     format!("{origin}\n{}\n{}\n", head.size, STANDARD.encode(head.root.as_bytes()))
 }
 
-/// The head that a key has signed for the log of its name.
+/// The head that one of the keys has signed for the log of their name.
 pub fn open(checkpoint: &str, key: &NoteKey<'_>) -> Result<Head, Error> {
     let (origin, head) = parse(note::open(checkpoint, key)?)?;
     if origin != key.name {

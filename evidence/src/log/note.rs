@@ -4,14 +4,11 @@
 //! `SubjectPublicKeyInfo`, as that type has it. A signature is in DER, over the text's SHA-256.
 //! Whatever other keys have signed is passed over, so that witnesses may sign too.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::BoxFuture;
-use maestro_schemas::digest::Digest;
 
 use super::Error;
+use crate::key::PublicKey;
 
 /// The largest note, in bytes: room for the 16 signatures that a reader must take, and more.
 pub const NOTE_BYTES_MAX: usize = 64 * 1024;
@@ -19,41 +16,24 @@ pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 /// The most signatures that are looked at.
 const SIGNATURES_MAX: usize = 64;
 
+/// The bytes of a key's id.
+const KEY_ID_BYTES: usize = 4;
+
 /// What begins a signature's line.
 const DASH: &str = "\u{2014} ";
 
-/// Tells whether a signature, in DER, is one of a message.
-pub type Verifies<'a> = &'a (dyn Fn(&[u8], &[u8]) -> bool + Send + Sync);
-
-/// Signs notes with a key that it keeps to itself.
-pub trait NoteSigner: Send + Sync + fmt::Debug {
-    /// The key's DER `SubjectPublicKeyInfo`.
-    fn der(&self) -> &[u8];
-
-    /// The same in PEM.
-    fn pem(&self) -> String;
-
-    /// Whether a signature, in DER, is one of a message.
-    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool;
-
-    /// Signs a message: an ECDSA signature over its SHA-256, in DER.
-    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, String>>;
-}
-
-/// A key that notes are verified by.
-#[derive(Clone, Copy)]
+/// The name and the keys that notes are verified by.
+#[derive(Debug, Clone, Copy)]
 pub struct NoteKey<'a> {
-    /// Its name: the log's origin.
+    /// The log's origin.
     pub name: &'a str,
-    /// Its DER `SubjectPublicKeyInfo`.
-    pub der: &'a [u8],
-    /// What it has signed.
-    pub verifies: Verifies<'a>,
+    /// Its keys: the newest, and those before it.
+    pub keys: &'a [PublicKey],
 }
 
 /// What of a key stands in its signatures.
-fn key_id(der: &[u8]) -> [u8; 4] {
-    let [one, two, three, four, ..] = *Digest::of(der).as_bytes();
+fn key_id(key: &PublicKey) -> [u8; 4] {
+    let [one, two, three, four, ..] = *key.fingerprint().as_bytes();
     [one, two, three, four]
 }
 
@@ -63,7 +43,11 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// A text, which ends with a line break, with a signature of it.
-pub fn signed(text: &str, (name, der): (&str, &[u8]), signature: &[u8]) -> Result<String, Error> {
+pub fn signed(
+    text: &str,
+    (name, key): (&str, &PublicKey),
+    signature: &[u8],
+) -> Result<String, Error> {
     if !is_name(name) {
         return Err(Error::Note("a key's name has spaces, + or control characters"));
     }
@@ -72,27 +56,26 @@ pub fn signed(text: &str, (name, der): (&str, &[u8]), signature: &[u8]) -> Resul
             "its text does not end with a line break, or holds control characters",
         ));
     }
-    let bytes = [key_id(der).as_slice(), signature].concat();
+    let bytes = [key_id(key).as_slice(), signature].concat();
     Ok(format!("{text}\n{DASH}{name} {}\n", STANDARD.encode(bytes)))
 }
 
-/// The text of a note, once a signature of the key was found and holds.
+/// The text of a note, once a signature of one of the keys was found, and all of theirs hold.
 pub fn open<'a>(note: &'a str, key: &NoteKey<'_>) -> Result<&'a str, Error> {
     let unsigned = |why| Error::Signature { name: key.name.to_owned(), why };
     let (text, lines) = parts(note)?;
-    let id = key_id(key.der);
     let mut is_signed = false;
     for line in lines {
-        let (name, signature) = signature(line)?;
-        let Some(signature) = signature.strip_prefix(&id[..]).filter(|_| name == key.name) else {
-            continue;
-        };
-        if !(key.verifies)(text.as_bytes(), signature) {
+        let (name, bytes) = signature(line)?;
+        let known = |known: &&PublicKey| name == key.name && bytes.starts_with(&key_id(known));
+        let Some(known) = key.keys.iter().find(known) else { continue };
+        let signature = bytes.get(KEY_ID_BYTES..).unwrap_or_default();
+        if !known.verifies(text.as_bytes(), signature) {
             return Err(unsigned("its signature does not hold"));
         }
         is_signed = true;
     }
-    if is_signed { Ok(text) } else { Err(unsigned("there is no signature of this key")) }
+    if is_signed { Ok(text) } else { Err(unsigned("there is no signature of a key that is known")) }
 }
 
 /// The text, which nobody may believe yet, and the lines of signatures.
@@ -120,7 +103,7 @@ fn signature(line: &str) -> Result<(&str, Vec<u8>), Error> {
     let rest = line.strip_prefix(DASH).ok_or_else(malformed)?;
     let (name, encoded) = rest.split_once(' ').ok_or_else(malformed)?;
     let bytes = STANDARD.decode(encoded).map_err(|_| malformed())?;
-    if !is_name(name) || bytes.len() < 5 {
+    if !is_name(name) || bytes.len() <= KEY_ID_BYTES {
         return Err(malformed());
     }
     Ok((name, bytes))

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt as _;
 use maestro_schemas::digest::Digest;
 use proptest::prelude::*;
 
@@ -14,6 +17,8 @@ use super::path::*;
 use super::ticket::Ticket;
 use super::tile::*;
 use super::{ENTRY_BYTES_MAX, Error};
+use crate::key::Signer as _;
+use crate::key::local::LocalKey;
 
 /// The eight entries that implementations of RFC 6962 are commonly tried with, and the trees of the
 /// first of them.
@@ -258,34 +263,33 @@ fn a_bundle_that_is_cut_longer_or_of_another_width_is_refused() {
     assert_eq!(bundle_bytes([long.as_slice()]), Err(Error::EntryTooLong(long.len())));
 }
 
-/// Not a signature, but as sensitive: what a note does with one is tried here.
-fn stamp(message: &[u8]) -> Vec<u8> {
-    Digest::of(message).as_bytes().to_vec()
+const NAME: &str = "log.example/audit";
+
+fn note_of(text: &str, name: &str, key: &LocalKey) -> String {
+    let signature = key.sign(text.as_bytes()).now_or_never().unwrap().unwrap();
+    note::signed(text, (name, key.public()), &signature).unwrap()
 }
 
-fn key<'a>(verifies: &'a (dyn Fn(&[u8], &[u8]) -> bool + Send + Sync)) -> NoteKey<'a> {
-    NoteKey { name: "log.example/audit", der: b"a key", verifies }
-}
-
-fn signed(head: Head) -> String {
-    let text = checkpoint::text("log.example/audit", head);
-    note::signed(&text, ("log.example/audit", b"a key"), &stamp(text.as_bytes())).unwrap()
+fn signed(head: Head, key: &LocalKey) -> String {
+    note_of(&checkpoint::text(NAME, head), NAME, key)
 }
 
 #[test]
 fn every_flipped_bit_of_a_proof_is_found() {
-    let verifies = |message: &[u8], signature: &[u8]| stamp(message) == signature;
-    let key = key(&verifies);
+    let local = LocalKey::generate().unwrap();
+    let key = NoteKey { name: NAME, keys: &[local.public().clone()] };
     let all = leaves(300);
     let head = Head { size: 300, root: naive(&all) };
     let proof = proof(&all, &inclusion(77, 300));
-    let ticket = Ticket { entry: b"entry 77".to_vec(), index: 77, proof, checkpoint: signed(head) };
+    let ticket =
+        Ticket { entry: b"entry 77".to_vec(), index: 77, proof, checkpoint: signed(head, &local) };
     let text = ticket.text();
     assert_eq!(Ticket::parse(&text).unwrap(), ticket);
     assert_eq!(ticket.verify(&key).unwrap(), head);
     let mut flipped = text.clone().into_bytes();
     for at in 0..flipped.len() {
-        for bit in 0..8 {
+        // Which bit does not matter to a hash, and the time of thousands of signatures does.
+        for bit in [at % 8] {
             flipped[at] ^= 1 << bit;
             let read = std::str::from_utf8(&flipped).ok().and_then(|text| Ticket::parse(text).ok());
             let verified = read.map(|ticket| ticket.verify(&key));
@@ -296,33 +300,44 @@ fn every_flipped_bit_of_a_proof_is_found() {
 }
 
 #[test]
-fn signatures_of_others_are_passed_over_and_a_broken_one_of_the_key_is_not() {
-    let verifies = |message: &[u8], signature: &[u8]| stamp(message) == signature;
-    let key = key(&verifies);
+fn signatures_of_others_are_passed_over_and_a_broken_one_of_a_key_is_not() {
+    let [local, former, witness] = [(); 3].map(|()| LocalKey::generate().unwrap());
+    let keys = [local.public().clone(), former.public().clone()];
+    let key = NoteKey { name: NAME, keys: &keys };
     let head = Head { size: 3, root: naive(&leaves(3)) };
-    let note = signed(head);
-    let line = |name: &str, id: &[u8], bytes: &[u8]| {
-        let text = "x\n";
-        let line = note::signed(text, (name, id), bytes).unwrap();
-        line.strip_prefix("x\n\n").unwrap().to_owned()
-    };
-    let witnessed = note.clone() + &line("witness.example", b"another", b"whatever");
-    assert_eq!(checkpoint::open(&witnessed, &key), Ok(head));
-    let same_name = note.clone() + &line("log.example/audit", b"another", b"whatever");
-    assert_eq!(checkpoint::open(&same_name, &key), Ok(head));
-    let broken = note.clone() + &line("log.example/audit", b"a key", b"whatever");
+    let note = signed(head, &local);
+    let line = |note: String| note.split_once("\n\n").unwrap().1.to_owned();
+    let text = checkpoint::text(NAME, head);
+    for other in [
+        note_of(&text, "witness.example", &witness),
+        note_of(&text, "witness.example", &local),
+        note_of(&text, NAME, &witness),
+    ] {
+        let witnessed = note.clone() + &line(other.clone());
+        assert_eq!(checkpoint::open(&witnessed, &key), Ok(head));
+        assert!(matches!(checkpoint::open(&other, &key), Err(Error::Signature { .. })));
+    }
+    assert_eq!(checkpoint::open(&signed(head, &former), &key), Ok(head));
+    let broken = note + &line(note_of("another text\n", NAME, &former));
     assert!(matches!(checkpoint::open(&broken, &key), Err(Error::Signature { .. })));
-    let (text, _) = note.split_once("\n\n").unwrap();
-    let others = format!("{text}\n\n{}", line("witness.example", b"a key", b"whatever"));
-    assert!(matches!(checkpoint::open(&others, &key), Err(Error::Signature { .. })));
+}
+
+#[test]
+fn a_keys_id_is_the_beginning_of_the_hash_of_its_der_form() {
+    let local = LocalKey::generate().unwrap();
+    let head = Head { size: 0, root: empty() };
+    let note = signed(head, &local);
+    let bytes = STANDARD.decode(note.trim_end().rsplit(' ').next().unwrap()).unwrap();
+    assert_eq!(bytes[..4], Digest::of(local.public().der()).as_bytes()[..4]);
+    assert!(local.public().verifies(checkpoint::text(NAME, head).as_bytes(), &bytes[4..]));
 }
 
 #[test]
 fn a_checkpoint_of_another_log_and_one_that_is_none_are_refused() {
-    let verifies = |_: &[u8], _: &[u8]| true;
-    let key = key(&verifies);
+    let local = LocalKey::generate().unwrap();
+    let key = NoteKey { name: NAME, keys: &[local.public().clone()] };
     let root = naive(&leaves(3));
-    let sign = |text: &str| note::signed(text, (key.name, key.der), b"good").unwrap();
+    let sign = |text: &str| note_of(text, NAME, &local);
     let other = sign(&checkpoint::text("log.example/other", Head { size: 3, root }));
     assert!(matches!(checkpoint::open(&other, &key), Err(Error::Origin { .. })));
     let hash = "4OPyNIFXxAYyvCDHsmTQyR0tWUmzAHqPQ1SkTyTQ/i4=";

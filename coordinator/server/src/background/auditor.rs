@@ -24,9 +24,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use maestro_evidence::key::{self, PublicKey, Signer};
 use maestro_evidence::log::checkpoint;
 use maestro_evidence::log::grow::{Change, Edge};
-use maestro_evidence::log::note::{self, NOTE_BYTES_MAX, NoteKey, NoteSigner};
+use maestro_evidence::log::note::{self, NOTE_BYTES_MAX, NoteKey};
 use maestro_evidence::log::path::Head;
 use maestro_evidence::log::tile::{Kind, TILE_BYTES_MAX, WIDTH};
 use maestro_evidence::log::{self, hash};
@@ -94,9 +97,9 @@ pub enum Error {
         /// How many have their place.
         assigned: u64,
     },
-    /// The key's holder did not sign.
-    #[error("the key's holder did not sign: {0}")]
-    Unsigned(String),
+    /// There is no key, or its holder did not sign.
+    #[error("the audit log is not signed")]
+    Unsigned(#[from] key::Error),
     /// Another auditor has the lock by now.
     #[error("another coordinator audits by now")]
     Overtaken,
@@ -119,12 +122,28 @@ pub enum Step {
     Clear,
 }
 
+/// What tells which key signs now.
+pub trait Signers: Send + Sync + std::fmt::Debug {
+    /// The key.
+    fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>>;
+}
+
+/// A key that signs for ever.
+#[derive(Debug, Clone)]
+pub struct OneKey(pub Arc<dyn Signer>);
+
+impl Signers for OneKey {
+    fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>> {
+        std::future::ready(Ok(self.0.clone())).boxed()
+    }
+}
+
 /// What audits, and whose turn it is.
 #[derive(Debug)]
 pub struct Auditor {
     database: PgConnectOptions,
     store: ArtifactStore,
-    signer: Arc<dyn NoteSigner>,
+    signers: Arc<dyn Signers>,
     anchor_period: Duration,
     stop: CancellationToken,
     /// The connection that has the lock, where it has.
@@ -151,14 +170,14 @@ pub async fn run(mut auditor: Auditor, metrics: Metrics) {
 }
 
 impl Auditor {
-    /// Audits with the key of `signer`; nothing is connected before the first turn.
+    /// Audits with the keys of `signers`; nothing is connected before the first turn.
     pub fn new(
         database: PgConnectOptions,
         store: ArtifactStore,
-        signer: Arc<dyn NoteSigner>,
+        signers: Arc<dyn Signers>,
         stop: CancellationToken,
     ) -> Self {
-        Self { database, store, signer, anchor_period: ANCHOR_PERIOD, stop, conn: None }
+        Self { database, store, signers, anchor_period: ANCHOR_PERIOD, stop, conn: None }
     }
 
     /// The same, keeping a checkpoint beside the newest so often.
@@ -204,14 +223,16 @@ impl Auditor {
         }
         let log = self.store.log(&state.origin);
         let (edge, changes) = self.grown(conn, &state, &log).await?;
-        let key = self.key(&state.origin);
-        let newest = newest(&log, &key, &state).await?;
+        let signer = self.signers.signer().await?;
+        let newest = newest(&log, signer.public(), &state).await?;
         for change in &changes {
             log.put(&change.tile.to_string(), change.bytes.clone()).await?;
         }
         let head = edge.head();
         if last >= Step::Anchor {
-            self.sign(conn, (&log, &state), (head, newest), last).await?;
+            check_ahead(head, newest)?;
+            let signing = Signing { log: &log, state: &state, signer: &*signer };
+            self.sign(conn, signing, (head, newest), last).await?;
         }
         if last >= Step::Clear {
             for change in changes.iter().filter(|change| change.tile.is_full()) {
@@ -269,19 +290,13 @@ impl Auditor {
     async fn sign(
         &self,
         conn: &mut PgConnection,
-        (log, state): (&LogStore, &State),
+        Signing { log, state, signer }: Signing<'_>,
         (head, newest): (Head, Option<Head>),
         last: Step,
     ) -> Result<(), Error> {
-        if let Some(newest) = newest
-            && newest.size == head.size
-            && newest.root != head.root
-        {
-            return Err(Error::Forked { size: head.size });
-        }
         let text = checkpoint::text(&state.origin, head);
-        let signature = self.signer.sign(text.as_bytes()).await.map_err(Error::Unsigned)?;
-        let signed = note::signed(&text, (&state.origin, self.signer.der()), &signature)?;
+        let signature = signer.sign(text.as_bytes()).await?;
+        let signed = note::signed(&text, (&state.origin, signer.public()), &signature)?;
         // Whoever lost the lock while it wrote must not put an older head in a newer one's place.
         if !audit_log::is_at(conn, state.head.size).await? {
             return Err(Error::Overtaken);
@@ -296,7 +311,7 @@ impl Auditor {
             log.put(NEWEST, signed.clone()).await?;
         }
         if last >= Step::Confirm {
-            let public_key = self.signer.pem();
+            let public_key = signer.public().pem();
             let new = Signed { head, checkpoint: &signed, public_key: &public_key, is_anchored };
             if !audit_log::confirm(conn, state.head.size, new).await? {
                 return Err(Error::Overtaken);
@@ -304,27 +319,34 @@ impl Auditor {
         }
         Ok(())
     }
+}
 
-    fn key<'a>(&'a self, origin: &'a str) -> Key<'a> {
-        Key { origin, signer: &*self.signer }
+/// What a tree is signed with, and for which log.
+struct Signing<'a> {
+    log: &'a LogStore,
+    state: &'a State,
+    signer: &'a dyn Signer,
+}
+
+/// Whether a head may be signed: the one that was signed last is not of another tree.
+fn check_ahead(head: Head, newest: Option<Head>) -> Result<(), Error> {
+    match newest {
+        Some(newest) if newest.size == head.size && newest.root != head.root => {
+            Err(Error::Forked { size: head.size })
+        }
+        _ => Ok(()),
     }
 }
 
-struct Key<'a> {
-    origin: &'a str,
-    signer: &'a dyn NoteSigner,
-}
-
 /// The head that was signed last, where it can be the beginning of the rows' tree.
-async fn newest(log: &LogStore, key: &Key<'_>, state: &State) -> Result<Option<Head>, Error> {
+async fn newest(log: &LogStore, key: &PublicKey, state: &State) -> Result<Option<Head>, Error> {
     let Some(bytes) = log.get(NEWEST, NOTE_BYTES_MAX as u64).await? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map_err(|_| log::Error::Note("it is not UTF-8"))?;
     if state.checkpoint.as_deref() == Some(text) {
         // Whichever key it was signed with.
         return Ok(Some(state.head));
     }
-    let verifies = |message: &[u8], signature: &[u8]| key.signer.verifies(message, signature);
-    let key = NoteKey { name: key.origin, der: key.signer.der(), verifies: &verifies };
+    let key = NoteKey { name: &state.origin, keys: std::slice::from_ref(key) };
     let head = checkpoint::open(text, &key)?;
     if head.size > state.assigned {
         return Err(Error::RolledBack { signed: head.size, assigned: state.assigned });

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_engine::shard::commit::{AuditRow, Commit};
+use maestro_evidence::key::Signer as _;
+use maestro_evidence::key::local::LocalKey;
 use maestro_evidence::log::checkpoint;
 use maestro_evidence::log::hash::{Frontier, leaf};
 use maestro_evidence::log::note::NoteKey;
@@ -12,7 +14,7 @@ use maestro_evidence::log::tile::{Kind, Tile};
 use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::command::CommandAnswer;
 use maestro_schemas::id::{CommandId, RunId};
-use maestro_server::background::auditor::{Auditor, Error, PAGE, Step};
+use maestro_server::background::auditor::{Auditor, Error, OneKey, PAGE, Step};
 use maestro_server::store::audit_act::{self, Act};
 use maestro_server::store::{audit_entry, audit_log, connect};
 use serde_json::json;
@@ -20,12 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::postgres::Database;
 use crate::support::rows::*;
-use crate::support::signer::TestSigner;
 
 struct Place {
     database: Database,
     store: ArtifactStore,
-    signer: Arc<TestSigner>,
+    key: Arc<LocalKey>,
     _directory: tempfile::TempDir,
 }
 
@@ -33,14 +34,15 @@ impl Place {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = ArtifactStore::local(directory.path()).unwrap();
-        let (database, signer) = (laid_out().await, Arc::new(TestSigner::new()));
-        Self { database, store, signer, _directory: directory }
+        let (database, key) = (laid_out().await, Arc::new(LocalKey::generate().unwrap()));
+        Self { database, store, key, _directory: directory }
     }
 
     fn auditor(&self) -> Auditor {
         let options = connect::options(&self.database.url).unwrap();
         let (store, stop) = (self.store.clone(), CancellationToken::new());
-        Auditor::new(options, store, self.signer.clone(), stop).with_anchor_period(Duration::ZERO)
+        let key = Arc::new(OneKey(self.key.clone()));
+        Auditor::new(options, store, key, stop).with_anchor_period(Duration::ZERO)
     }
 
     /// Folds so many commands.
@@ -82,11 +84,8 @@ impl Place {
         let state = self.state().await;
         let log = self.store.log(&state.origin);
         let bytes = log.get("checkpoint", 1 << 16).await.unwrap().expect("a checkpoint");
-        let verifies = |message: &[u8], signature: &[u8]| {
-            maestro_evidence::log::note::NoteSigner::verifies(&*self.signer, message, signature)
-        };
-        let der = maestro_evidence::log::note::NoteSigner::der(&*self.signer);
-        let key = NoteKey { name: &state.origin, der, verifies: &verifies };
+        let keys = [self.key.public().clone()];
+        let key = NoteKey { name: &state.origin, keys: &keys };
         let head = checkpoint::open(std::str::from_utf8(&bytes).unwrap(), &key).unwrap();
         assert_eq!(head, state.head);
         let (rows, more) =

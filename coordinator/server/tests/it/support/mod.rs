@@ -5,5 +5,4 @@ pub mod nats;
 pub mod postgres;
 pub mod question;
 pub mod rows;
-pub mod signer;
 pub mod stack;
