@@ -1,10 +1,10 @@
 //! Keys that a log may be signed with, from files.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use maestro_evidence::key::PublicKey;
 use maestro_evidence::key::ring::Trust;
-use tokio::io::AsyncReadExt as _;
 
 use crate::error::Error;
 
@@ -14,10 +14,10 @@ const FILE_BYTES_MAX: usize = 4 << 20;
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 
 /// The keys of some files: public keys in PEM, or a list that its root signed.
-pub(super) async fn read(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
     let mut keys = Vec::new();
     for path in paths {
-        let text = bounded(path, FILE_BYTES_MAX).await?;
+        let text = bounded(path, FILE_BYTES_MAX)?;
         keys.extend(of_text(&text, &path.display().to_string())?);
     }
     Ok(keys)
@@ -41,14 +41,14 @@ pub(super) fn of_text(text: &str, what: &str) -> Result<Vec<PublicKey>, Error> {
 }
 
 /// Reads a file, or standard input for `-`, of at most so many bytes.
-pub(super) async fn bounded(path: &Path, most: usize) -> Result<String, Error> {
+pub(super) fn bounded(path: &Path, most: usize) -> Result<String, Error> {
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let mut text = String::new();
     let read = if path == Path::new("-") {
-        tokio::io::stdin().take(limit).read_to_string(&mut text).await
+        std::io::stdin().lock().take(limit).read_to_string(&mut text)
     } else {
-        let file = tokio::fs::File::open(path).await.map_err(Error::file("read", path))?;
-        file.take(limit).read_to_string(&mut text).await
+        let file = std::fs::File::open(path).map_err(Error::file("read", path))?;
+        file.take(limit).read_to_string(&mut text)
     };
     match read {
         Ok(count) if count <= most => Ok(text),

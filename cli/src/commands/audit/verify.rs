@@ -51,9 +51,9 @@ pub struct Args {
 }
 
 pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    let mut keys = keys::read(&args.keys).await?;
+    let mut keys = keys::read(&args.keys)?;
     if let Some(path) = &args.proof {
-        return prove(path, &keys, output).await;
+        return prove(path, &keys, output);
     }
     let target = target::connect(global).await?;
     let client = &target.client;
@@ -100,7 +100,7 @@ impl Signed<'_> {
         // Nobody signed that, but whoever sets object storage back does not set this back too.
         let mut others = vec![Head { size: log.size, root: log.root }];
         if let Some(path) = since {
-            let text = keys::bounded(path, NOTE_BYTES_MAX).await?;
+            let text = keys::bounded(path, NOTE_BYTES_MAX)?;
             others.push(self.open(&text, &path.display().to_string())?);
         }
         let mut after = None;
@@ -219,8 +219,8 @@ fn word_of_server(log: &AuditLog, output: Output) -> Result<Vec<PublicKey>, Erro
     Ok(keys)
 }
 
-async fn prove(path: &Path, keys: &[PublicKey], output: Output) -> Result<Exit, Error> {
-    let text = keys::bounded(path, TICKET_BYTES_MAX).await?;
+fn prove(path: &Path, keys: &[PublicKey], output: Output) -> Result<Exit, Error> {
+    let text = keys::bounded(path, TICKET_BYTES_MAX)?;
     let what = path.display().to_string();
     let failed = |source| Error::Proof { what, source };
     let (ticket, head) = verified(&text, keys).map_err(failed)?;

@@ -40,6 +40,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
+use crate::notary::keys::Keys;
 use crate::store::audit_log::{self, Signed, State};
 use crate::store::{self, connect};
 
@@ -135,6 +136,12 @@ pub struct OneKey(pub Arc<dyn Signer>);
 impl Signers for OneKey {
     fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>> {
         std::future::ready(Ok(self.0.clone())).boxed()
+    }
+}
+
+impl Signers for Keys {
+    fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>> {
+        self.signer().boxed()
     }
 }
 
