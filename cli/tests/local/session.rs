@@ -40,6 +40,10 @@ impl Session {
         fs::write(path, text).unwrap();
     }
 
+    pub fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
     pub fn read(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.dir.path().join(path)).ok()
     }

@@ -20,29 +20,32 @@
 //! other. So a head that stands in object storage already is looked at first, and where it is not the
 //! beginning of what would be signed, nothing is: [`Error::Forked`], [`Error::RolledBack`].
 
+mod error;
+mod signers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use maestro_evidence::key::{self, PublicKey, Signer};
+use maestro_evidence::key::{PublicKey, Signer};
 use maestro_evidence::log::checkpoint;
 use maestro_evidence::log::grow::{Change, Edge};
 use maestro_evidence::log::note::{self, NOTE_BYTES_MAX, NoteKey};
 use maestro_evidence::log::path::Head;
 use maestro_evidence::log::tile::{Kind, TILE_BYTES_MAX, WIDTH};
 use maestro_evidence::log::{self, hash};
-use maestro_evidence::store::{self as objects, ArtifactStore, log::LogStore};
+use maestro_evidence::store::ArtifactStore;
+use maestro_evidence::store::log::LogStore;
 use maestro_telemetry::event::{AuditFailed, AuditLogged};
 use maestro_telemetry::metrics::Metrics;
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::notary::keys::Keys;
 use crate::store::audit_log::{self, Signed, State};
-use crate::store::{self, connect};
+use crate::store::connect;
+pub use error::Error;
+pub use signers::{OneKey, Signers};
 
 /// How often it is looked for entries that wait.
 pub const PERIOD: Duration = Duration::from_secs(2);
@@ -62,50 +65,6 @@ pub const NEWEST: &str = "checkpoint";
 /// Where those lie that are kept beside it, by the number of their entries.
 pub const ANCHORS: &str = "checkpoints";
 
-/// Why a turn broke off.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Postgres failed.
-    #[error("the database failed")]
-    Store(#[from] store::Error),
-    /// Object storage failed.
-    #[error("object storage failed")]
-    Objects(#[from] objects::Error),
-    /// What stands in object storage is no part of the log.
-    #[error("MAE-7070 the audit log in object storage cannot be read")]
-    Log(#[from] log::Error),
-    /// An object is not there.
-    #[error("MAE-7070 the audit log lacks {0} in object storage")]
-    Missing(String),
-    /// Staged entries are not there.
-    #[error("MAE-7070 the audit log lacks its staged entry {0} in the database")]
-    Unstaged(u64),
-    /// Another tree was signed than the one that rows make.
-    #[error(
-        "MAE-7071 a checkpoint over {size} entries was signed for another tree than the database's"
-    )]
-    Forked {
-        /// How many entries it has.
-        size: u64,
-    },
-    /// More was signed than the database has.
-    #[error(
-        "MAE-7072 a checkpoint over {signed} entries was signed, and the database has {assigned}"
-    )]
-    RolledBack {
-        /// How many entries are signed.
-        signed: u64,
-        /// How many have their place.
-        assigned: u64,
-    },
-    /// There is no key, or its holder did not sign.
-    #[error("the audit log is not signed")]
-    Unsigned(#[from] key::Error),
-    /// Another auditor has the lock by now.
-    #[error("another coordinator audits by now")]
-    Overtaken,
-}
-
 /// A step of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -121,28 +80,6 @@ pub enum Step {
     Confirm,
     /// Narrower tiles are gone.
     Clear,
-}
-
-/// What tells which key signs now.
-pub trait Signers: Send + Sync + std::fmt::Debug {
-    /// The key.
-    fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>>;
-}
-
-/// A key that signs for ever.
-#[derive(Debug, Clone)]
-pub struct OneKey(pub Arc<dyn Signer>);
-
-impl Signers for OneKey {
-    fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>> {
-        std::future::ready(Ok(self.0.clone())).boxed()
-    }
-}
-
-impl Signers for Keys {
-    fn signer(&self) -> BoxFuture<'_, Result<Arc<dyn Signer>, key::Error>> {
-        self.signer().boxed()
-    }
 }
 
 /// What audits, and whose turn it is.
@@ -229,15 +166,16 @@ impl Auditor {
             return Ok(AuditLogged { size, ..AuditLogged::default() });
         }
         let log = self.store.log(&state.origin);
-        let (edge, changes) = self.grown(conn, &state, &log).await?;
         let signer = self.signers.signer().await?;
         let newest = newest(&log, signer.public(), &state).await?;
+        let count = page_of(&state, newest)?;
+        let (edge, changes) = self.grown(conn, (&state, &log), count).await?;
+        check_ahead(edge.head(), newest)?;
         for change in &changes {
             log.put(&change.tile.to_string(), change.bytes.clone()).await?;
         }
         let head = edge.head();
         if last >= Step::Anchor {
-            check_ahead(head, newest)?;
             let signing = Signing { log: &log, state: &state, signer: &*signer };
             self.sign(conn, signing, (head, newest), last).await?;
         }
@@ -253,13 +191,13 @@ impl Auditor {
     async fn grown(
         &self,
         conn: &mut PgConnection,
-        state: &State,
-        log: &LogStore,
+        (state, log): (&State, &LogStore),
+        count: u32,
     ) -> Result<(Edge, Vec<Change>), Error> {
         let size = state.head.size;
         let first = size - size % u64::from(WIDTH);
         let kept = size - first;
-        let count = u32::try_from(kept).unwrap_or(0) + u32::from(PAGE);
+        let count = u32::try_from(kept).unwrap_or(0) + count;
         let staged = audit_log::staged(conn, first, count).await?;
         for (place, expected) in staged.iter().map(|(leaf, _)| *leaf).zip(first..) {
             if place != expected {
@@ -333,6 +271,18 @@ struct Signing<'a> {
     log: &'a LogStore,
     state: &'a State,
     signer: &'a dyn Signer,
+}
+
+/// How many entries the next page has. Where a head is further than what Postgres knows, because a turn
+/// did not live to confirm it, exactly those that lead to it, so that the two can be compared.
+fn page_of(state: &State, newest: Option<Head>) -> Result<u32, Error> {
+    let ahead = newest.map_or(0, |newest| newest.size.saturating_sub(state.head.size));
+    match u32::try_from(ahead) {
+        Ok(0) => Ok(u32::from(PAGE)),
+        Ok(ahead) if ahead <= u32::from(PAGE) => Ok(ahead),
+        // No turn goes further than a page.
+        _ => Err(Error::RolledBack { signed: state.head.size + ahead, assigned: state.head.size }),
+    }
 }
 
 /// Whether a head may be signed: the one that was signed last is not of another tree.

@@ -9,6 +9,7 @@
 )]
 
 mod api_access;
+mod api_audit;
 mod api_cost;
 mod api_cost_policy;
 mod api_events;
