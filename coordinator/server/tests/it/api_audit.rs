@@ -16,7 +16,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::rows::plan;
+use crate::support::rows::plan_named;
 use crate::support::stack::{Stack, read};
 
 const PROMPT: &str = "+++\ndescription = \"Greets.\"\n+++\nGreet them.\n";
@@ -49,7 +49,7 @@ async fn each_request_that_changes_something_is_one_entry_with_who_and_what() {
     let label = "/v1/projects/demo/prompts/greet/versions/1/labels/approved".to_owned();
     let asked = [
         put(format!("/v1/projects/demo/objects/{object}")).body("bytes"),
-        stack.request(Method::POST, "/v1/projects/demo/plans").json(plan().plan()),
+        stack.request(Method::POST, "/v1/projects/demo/plans").json(plan_named("new").plan()),
         stack.request(Method::POST, "/v1/projects/demo/prompts").json(&push),
         put(label.clone()),
         stack.request(Method::DELETE, &label),
@@ -57,7 +57,7 @@ async fn each_request_that_changes_something_is_one_entry_with_who_and_what() {
     ];
     let actions = [
         ("object.put", Some(object)),
-        ("plan.store", Some(plan().digest())),
+        ("plan.store", Some(plan_named("new").digest())),
         ("prompt.push", Some(Digest::of(PROMPT.as_bytes()))),
         ("prompt.label", None),
         ("prompt.unlabel", None),
@@ -77,7 +77,7 @@ async fn each_request_that_changes_something_is_one_entry_with_who_and_what() {
     stack.request(Method::DELETE, &label).send().await.unwrap();
     stack
         .request(Method::POST, "/v1/projects/demo/plans")
-        .json(plan().plan())
+        .json(plan_named("new").plan())
         .send()
         .await
         .unwrap();
