@@ -82,6 +82,8 @@ pub enum Command {
     Router(commands::router::Args),
     /// Keep, compare, render and label prompts.
     Prompts(commands::prompts::Args),
+    /// List, prove and verify what was done.
+    Audit(commands::audit::Args),
     /// Test, check, explain and replay policies.
     Policy(commands::policy::Args),
     /// Tell the story of a real build, and of parts of the system that die in it.
@@ -117,6 +119,7 @@ impl Command {
             Self::Route(args) => commands::route::perform(args, global, output).await,
             Self::Router(args) => commands::router::perform(args, output),
             Self::Prompts(args) => commands::prompts::perform(args, global, output).await,
+            Self::Audit(args) => commands::audit::perform(args, global, output).await,
             Self::Policy(args) => commands::policy::perform(args, global, output).await,
             Self::Demo(args) => commands::demo::perform(args, output).await,
             Self::Doctor(args) => commands::doctor::perform(args, global, output).await,

@@ -88,6 +88,24 @@ pub enum Error {
     /// A directory's packages could not be read.
     #[error(transparent)]
     Sbom(#[from] maestro_evidence::sbom::Error),
+    /// The audit log is not as it was signed.
+    #[error("{message}{}", if *.more == 0 { String::new() } else { format!("; and {more} more") })]
+    Audit {
+        /// What was found first.
+        message: String,
+        /// How much more was found.
+        more: usize,
+        /// Whether it is about a signed head and not about an entry.
+        is_head: bool,
+    },
+    /// A proof of an entry of the audit log does not hold.
+    #[error("{what} is no proof that holds")]
+    Proof {
+        /// The file, or the entry.
+        what: String,
+        /// What is wrong.
+        source: maestro_evidence::log::Error,
+    },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -201,6 +219,9 @@ impl Error {
             Self::Rendering { .. } => Some("MAE-6002"),
             Self::Key(error) => Some(error.code()),
             Self::Expectation { .. } => Some("MAE-7096"),
+            Self::Audit { is_head: false, .. } => Some("MAE-7075"),
+            Self::Audit { .. } => Some("MAE-7076"),
+            Self::Proof { .. } => Some("MAE-7077"),
             _ => None,
         }
     }

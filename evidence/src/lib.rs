@@ -12,6 +12,7 @@
 //! | [`statement`] | what is said about artifacts: in-toto statements |
 //! | [`verify`] | whether a directory of evidence holds what was signed |
 //! | [`moment`] | points in time as evidence writes them |
+//! | [`log`] | a log that can only grow: its tree, proofs, tiles and signed heads |
 //!
 //! Workers, the coordinator's api and the command line call it. An object never changes: its name
 //! is the digest of its bytes, and who reads it takes the digest anew.
@@ -20,6 +21,7 @@ pub mod collect;
 pub mod dsse;
 pub mod image;
 pub mod key;
+pub mod log;
 pub mod moment;
 pub mod sbom;
 pub mod statement;

@@ -18,6 +18,7 @@
 pub mod action;
 pub mod api;
 pub mod artifact;
+pub mod audit;
 pub mod call;
 pub mod codec;
 pub mod command;

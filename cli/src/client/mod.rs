@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod artifacts;
+pub mod audit;
 pub mod cost;
 pub mod error;
 pub mod events;

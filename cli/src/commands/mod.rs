@@ -1,6 +1,7 @@
 //! The commands, one file for each: its arguments, its examples, and what it does.
 
 pub mod artifacts;
+pub mod audit;
 pub mod bench;
 pub mod completions;
 pub mod coordinator;

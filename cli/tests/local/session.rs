@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -38,6 +37,10 @@ impl Session {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    pub fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
     }
 
     pub fn read(&self, path: &str) -> Option<String> {
@@ -78,11 +81,6 @@ impl Session {
         let mut words = args.to_vec();
         words.push("--json");
         serde_json::from_str(&self.offline(&words).stdout).unwrap()
-    }
-
-    /// A place in the directory.
-    pub fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
     }
 
     /// Types a command and does not wait for its end.

@@ -1,6 +1,7 @@
 //! Bodies of the HTTP API under `/v1`, one file per resource.
 
 pub mod artifacts;
+pub mod audit;
 pub mod cost;
 pub mod evidence;
 pub mod plans;

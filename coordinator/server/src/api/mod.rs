@@ -13,6 +13,7 @@
 //! access (`tests/it/api_access.rs` tries each of them); nothing here writes a run.
 
 pub mod admit;
+mod audit;
 mod catalogue;
 mod cost;
 pub mod errors;
@@ -88,6 +89,7 @@ pub fn routes() -> Vec<Route> {
         cost::routes(),
         prompts::routes(),
         evidence::routes(),
+        audit::routes(),
         routing::routes(),
         errors::routes(),
     ]

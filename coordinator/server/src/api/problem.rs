@@ -90,6 +90,10 @@ kinds! {
     PromptDenied = "MAE-4013", 403, "the prompt may not be used", Some("the detail names the rule; docs/prompts.md says how a version gets a label");
     /// A text is no prompt.
     UnfitPrompt = "MAE-6001", 422, "not a prompt", None;
+    /// The entry waits to be signed.
+    Unlogged = "MAE-7074", 409, "not in the audit log yet", Some("try again in a few seconds; a coordinator with keys signs what waits");
+    /// What stands in object storage is not the tree that was signed.
+    AuditBroken = "MAE-7073", 500, "the audit log is broken", Some("`maestro audit verify` names what was changed");
     /// Too many streams are open.
     TooManyStreams = "MAE-2016", 503, "too many streams", Some("try again later");
 }
@@ -172,6 +176,11 @@ impl From<app::Error> for Refusal {
             app::Error::Unsound(_) => Self::new(Kind::Unsound, detail),
             app::Error::Refused { code, message } => Self::of_owner(code, message),
             app::Error::Mismatch { .. } => Self::new(Kind::Mismatch, detail),
+            app::Error::Unlogged(_) => Self::new(Kind::Unlogged, detail),
+            app::Error::Broken(_) => {
+                tracing::error!(event = "audit_broken", detail, "the audit log is broken");
+                Self::new(Kind::AuditBroken, detail)
+            }
             app::Error::Unavailable(_) => Self::new(Kind::Unavailable, detail),
         }
     }

@@ -63,6 +63,11 @@ impl Grants {
         self.0.values().max().copied()
     }
 
+    /// The role in every project.
+    pub fn everywhere(&self) -> Option<Role> {
+        self.0.get(EVERY_PROJECT).copied()
+    }
+
     /// Whether it reaches into every project.
     pub fn is_everywhere(&self) -> bool {
         self.0.contains_key(EVERY_PROJECT)

@@ -4,6 +4,8 @@
 //! what is asked of a run travels to its shard's inbox as a command, and its answer is what the
 //! shard's owner committed.
 
+mod act;
+pub mod audit;
 pub mod bus;
 pub mod cancel_run;
 pub mod follow_run;
@@ -119,6 +121,12 @@ pub enum Error {
         /// What was named.
         named: maestro_schemas::digest::Digest,
     },
+    /// An entry is not in the audit log yet.
+    #[error("{0} is not in the signed audit log yet")]
+    Unlogged(maestro_schemas::audit::EntryId),
+    /// The audit log does not hold together.
+    #[error("the audit log does not hold together: {0}")]
+    Broken(String),
     /// Something that is needed does not answer now.
     #[error("{0}")]
     Unavailable(&'static str),

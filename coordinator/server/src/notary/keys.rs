@@ -38,7 +38,7 @@ impl Keys {
 
     /// The newest key that is valid now. Opening one takes a moment on purpose, so it stays open until
     /// the list changes.
-    pub(super) async fn signer(&self) -> Result<Arc<dyn Signer>, Error> {
+    pub(crate) async fn signer(&self) -> Result<Arc<dyn Signer>, Error> {
         let mut open = self.open.lock().await;
         if self.makes && !self.home.is_made() {
             let both = Passphrases {

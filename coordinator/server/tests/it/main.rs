@@ -9,6 +9,7 @@
 )]
 
 mod api_access;
+mod api_audit;
 mod api_cost;
 mod api_cost_policy;
 mod api_events;
@@ -21,6 +22,7 @@ mod api_routing;
 mod api_runs;
 mod api_scores;
 mod api_steps;
+mod auditor;
 mod collector;
 mod retention;
 mod store_commit;
