@@ -290,7 +290,7 @@ fn what_a_program_tells_of_its_own_directory_is_left_away() {
     let adopted = adopt(&path, &[], Some(Path::new("/work/x"))).expect("adopted");
     assert_ne!(adopted.manifest.digest, before.digest);
     let image = Layout::open(&path).expect("a layout").verify(None).expect("true");
-    let history = image.config.history.expect("a history");
+    let history = image.config.history.as_ref().expect("a history");
     assert_eq!(history[0].created_by.as_deref(), Some("RUN x"));
     let kept = encode(&image.config).expect("json");
     assert!(!String::from_utf8_lossy(&kept).contains("/work/x"));
