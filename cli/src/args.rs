@@ -60,6 +60,12 @@ pub enum Command {
     Logs(commands::logs::Args),
     /// List and fetch what steps made.
     Artifacts(commands::artifacts::Args),
+    /// Write out what was signed of a run.
+    Evidence(commands::evidence::Args),
+    /// Check that evidence, or an artifact, is what was signed.
+    Verify(commands::verify::Args),
+    /// Make, list, rotate and revoke the keys that sign.
+    Keys(commands::keys::Args),
     /// Show what calls of models cost.
     Cost(commands::cost::Args),
     /// Show the pools and their workers.
@@ -98,6 +104,9 @@ impl Command {
             Self::Runs(args) => commands::runs::perform(args, global, output).await,
             Self::Logs(args) => commands::logs::perform(args, global, output).await,
             Self::Artifacts(args) => commands::artifacts::perform(args, global, output).await,
+            Self::Evidence(args) => commands::evidence::perform(args, global, output).await,
+            Self::Verify(args) => commands::verify::perform(args, global, output).await,
+            Self::Keys(args) => commands::keys::perform(args, output).await,
             Self::Cost(args) => commands::cost::perform(args, global, output).await,
             Self::Pools(args) => commands::pools::perform(args, global, output).await,
             Self::Coordinator(args) => commands::coordinator::perform(args, output).await,

@@ -57,6 +57,15 @@ pub const ROUTER_CONFIG: &str = "MAESTRO_ROUTER_CONFIG";
 /// The directory of policies, for a coordinator that serves the API.
 pub const POLICIES: &str = "MAESTRO_POLICIES";
 
+/// The directory of keys, for a coordinator that signs and for `maestro keys`.
+pub const KEYS: &str = "MAESTRO_KEYS";
+
+/// The passphrase of the keys that sign.
+pub const KEY_PASSPHRASE: &str = "MAESTRO_KEY_PASSPHRASE";
+
+/// The passphrase of the root key; that of [`KEY_PASSPHRASE`] where it is not set.
+pub const ROOT_PASSPHRASE: &str = "MAESTRO_ROOT_PASSPHRASE";
+
 /// How long a coordinator keeps decisions of the router, as `30d`.
 pub const KEEP_DECISIONS: &str = "MAESTRO_KEEP_DECISIONS";
 

@@ -74,6 +74,17 @@ pub enum Error {
         /// The line, and what is wrong.
         fault: maestro_prompts::Fault,
     },
+    /// A key, or a directory of keys, cannot be used.
+    #[error(transparent)]
+    Key(#[from] maestro_evidence::key::Error),
+    /// A file of expectations cannot be read.
+    #[error("{}: {source}", path.display())]
+    Expectation {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: toml::de::Error,
+    },
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -184,6 +195,8 @@ impl Error {
             Self::HookInput { .. } => Some("MAE-5007"),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
+            Self::Key(error) => Some(error.code()),
+            Self::Expectation { .. } => Some("MAE-7096"),
             _ => None,
         }
     }
@@ -198,6 +211,9 @@ impl Error {
                 "the head is topic,prompt_chars,weak_correct,strong_correct, in any order, and a row is as high_school_chemistry,329,0,1"
                     .to_owned(),
             ),
+            Self::Expectation { .. } => {
+                Some("the fields of a file of expectations stand in docs/supply-chain.md".to_owned())
+            }
             Self::HookInput { .. } => {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }

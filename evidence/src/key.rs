@@ -40,7 +40,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text holds no such key.
-    #[error("MAE-7080 {what}: no P-256 key in PEM form; expected {expected}")]
+    #[error("{what}: no P-256 key in PEM form; expected {expected}")]
     Form {
         /// Which file or field.
         what: String,
@@ -48,13 +48,13 @@ pub enum Error {
         expected: &'static str,
     },
     /// The passphrase does not open the key.
-    #[error("MAE-7081 {what}: the passphrase does not open the key")]
+    #[error("{what}: the passphrase does not open the key")]
     Passphrase {
         /// Which file.
         what: String,
     },
     /// A file cannot be read or written.
-    #[error("MAE-7082 {what}")]
+    #[error("{what}")]
     File {
         /// Which file, and what was wanted of it.
         what: String,
@@ -63,14 +63,28 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The list of keys is not what it must be.
-    #[error("MAE-7083 the list of keys: {0}")]
+    #[error("the list of keys: {0}")]
     Ring(String),
     /// What was asked of the directory of keys cannot be.
-    #[error("MAE-7084 {0}")]
+    #[error("{0}")]
     Home(String),
     /// Whoever holds the key did not sign.
-    #[error("MAE-7085 the key's holder did not sign: {0}")]
+    #[error("the key's holder did not sign: {0}")]
     Holder(String),
+}
+
+impl Error {
+    /// A stable code with a page in `docs/errors/`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Form { .. } => "MAE-7080",
+            Self::Passphrase { .. } => "MAE-7081",
+            Self::File { .. } => "MAE-7082",
+            Self::Ring(_) => "MAE-7083",
+            Self::Home(_) => "MAE-7084",
+            Self::Holder(_) => "MAE-7085",
+        }
+    }
 }
 
 /// A public key.

@@ -8,6 +8,8 @@
 //! | [`collect`] | deletion of what nothing kept names any more |
 //! | [`key`] | keys that sign, the list of those that were good when |
 //! | [`dsse`] | signed bytes: an envelope in a Sigstore bundle |
+//! | [`statement`] | what is said about artifacts: in-toto statements |
+//! | [`verify`] | whether a directory of evidence holds what was signed |
 //! | [`moment`] | points in time as evidence writes them |
 //!
 //! Workers, the coordinator's api and the command line call it. An object never changes: its name
@@ -18,5 +20,7 @@ pub mod dsse;
 pub mod image;
 pub mod key;
 pub mod moment;
+pub mod statement;
 pub mod store;
 pub mod tree;
+pub mod verify;

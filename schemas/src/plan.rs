@@ -38,7 +38,8 @@ pub struct Plan {
     /// The inputs, with defaults filled in and types checked.
     #[serde(default)]
     pub inputs: BTreeMap<String, Value>,
-    /// Named facts that expressions read at run time beside `inputs` and `steps`, as `git`.
+    /// Named facts that expressions read at run time beside `inputs` and `steps`: `git`, which is here
+    /// too where workspaces hold the directory's files, as the source that evidence names.
     #[serde(default)]
     pub facts: BTreeMap<String, Value>,
     /// The sections, in the author's order.

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::provider::{Provider, Turn};
 
@@ -134,6 +135,7 @@ impl<P> Stage<P> {
         let id = ExecutionId::generate();
         let (log, ledger) = (LogSink::kept(self.store.clone()), Ledger::default());
         let account = Account::alone(task, id, ledger.clone());
+        let beside = TaskTracker::new();
         let execution = Execution {
             task: Arc::new(task.clone()),
             id,
@@ -145,8 +147,11 @@ impl<P> Stage<P> {
             account,
             router: RouterClient::nobody(),
             scratch: Scratch::below(self.dir.path(), id),
+            beside: beside.clone(),
         };
         let outcome = self.pool.carry_out(execution).await;
+        beside.close();
+        beside.wait().await;
         let kept = log.finish().await;
         let text = match kept {
             Some(kept) => self.store.get(kept.digest, 1 << 20).await.expect("a log").to_vec(),

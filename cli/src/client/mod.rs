@@ -9,6 +9,7 @@ pub mod artifacts;
 pub mod cost;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod logs;
 pub mod objects;
 pub mod plans;

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use maestro_evidence::key::home::Home;
 use maestro_server::api::serve;
 use maestro_server::background::retention::{CALLS_MIN, DECISIONS_MIN, Keep};
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::notary::keys::Keys;
 use maestro_server::routing;
 use maestro_streams::topology::Topology;
 use maestro_streams::topology::permission::Role;
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api;
 use super::bus::Reach;
+use super::passphrase;
 use crate::env_vars;
 use crate::error::Error;
 use crate::view::duration;
@@ -46,6 +49,10 @@ pub struct Settings {
     /// How long calls of models are kept, and so how far back costs can be summed up, at least 7d.
     #[arg(long, env = env_vars::KEEP_CALLS, default_value = "400d", value_name = "TIME", value_parser = keep_calls)]
     keep_calls: Duration,
+    /// The directory of keys that sign the evidence of runs, as `maestro keys init` makes it; the
+    /// passphrase is in MAESTRO_KEY_PASSPHRASE. Without it none is signed.
+    #[arg(long, env = env_vars::KEYS, value_name = "DIRECTORY")]
+    keys: Option<PathBuf>,
     /// How many shards runs are spread over; fixed once the cluster has begun.
     #[arg(long, default_value_t = 4, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
@@ -86,9 +93,19 @@ fn config(settings: &Settings, metrics: Metrics) -> Result<CoordinatorConfig, Er
             replicas: settings.replicas,
             ..Topology::default()
         },
+        keys: keys(settings)?,
         keep: Keep { decisions: settings.keep_decisions, calls: settings.keep_calls },
         metrics,
     })
+}
+
+/// The keys that sign, where a directory of them is named.
+fn keys(settings: &Settings) -> Result<Option<Keys>, Error> {
+    let Some(directory) = &settings.keys else { return Ok(None) };
+    let home = Home::at(directory);
+    let passphrase = passphrase::signing()?;
+    home.signer(&passphrase).map_err(|source| Error::service("open the key that signs", source))?;
+    Ok(Some(Keys::of(home, passphrase)))
 }
 
 fn keep_decisions(text: &str) -> Result<Duration, String> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_build::{BuildPool, Settings};
+use maestro_evidence::key::home::Home;
 use maestro_evidence::store::ArtifactStore;
 use maestro_kit::action::Handler;
 use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
@@ -13,6 +14,7 @@ use maestro_schemas::name::PoolName;
 use maestro_server::api::serve;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::notary::keys::Keys;
 use maestro_server::routing;
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::Topology;
@@ -157,10 +159,17 @@ fn coordinate(
         store,
         topology: Topology::default(),
         keep: Keep::default(),
+        keys: Some(keys(stack)),
         metrics,
     };
     coordinator::start(config, stop)
         .map_err(|source| Error::service("start the coordinator", source))
+}
+
+/// The stack's own keys: nobody but their owner can read their passphrase.
+fn keys(stack: &Stack) -> Keys {
+    let passphrase = stack.secret(servers::KEYS).unwrap_or_default().to_owned();
+    Keys::of(Home::at(stack.paths().keys()), passphrase.into()).made_when_missing()
 }
 
 fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {

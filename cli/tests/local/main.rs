@@ -8,6 +8,7 @@
 )]
 
 mod end;
+mod evidence;
 mod prompts;
 mod reuse;
 mod session;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,23 @@ impl Session {
         let done = self.run(&words);
         assert_eq!(done.code, 0, "{args:?}: {}", done.stderr);
         serde_json::from_str(&done.stdout).unwrap()
+    }
+
+    /// Types a command that asks no server.
+    pub fn offline(&self, args: &[&str]) -> Done {
+        Done::of(&self.command(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// The same with `--json`; the document, whatever it says.
+    pub fn offline_json(&self, args: &[&str]) -> Value {
+        let mut words = args.to_vec();
+        words.push("--json");
+        serde_json::from_str(&self.offline(&words).stdout).unwrap()
+    }
+
+    /// A place in the directory.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
     }
 
     /// Types a command and does not wait for its end.

@@ -18,6 +18,8 @@ use crate::background::collector::{self, Collector};
 use crate::background::notices;
 use crate::background::retention::{self, Keep};
 use crate::fold::{self, Shell};
+use crate::notary::keys::Keys;
+use crate::notary::{self, Notary};
 use crate::store;
 
 /// Connections for what is not the fold.
@@ -44,6 +46,8 @@ pub struct CoordinatorConfig {
     pub topology: Topology,
     /// How long rows are kept that are only looked back at.
     pub keep: Keep,
+    /// What signs the evidence of runs; without keys none is signed.
+    pub keys: Option<Keys>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -118,6 +122,9 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     let settling = tokio::spawn(books::run(pool.clone(), stop.clone()));
     let expiring = retention::run(pool.clone(), config.keep, config.metrics.clone(), stop.clone());
     let expiring = tokio::spawn(expiring);
+    let notary =
+        config.keys.map(|keys| Notary { pool: pool.clone(), store: config.store.clone(), keys });
+    let signing = notary.map(|notary| tokio::spawn(notary::run(notary, stop.clone())));
     let collector = Collector::new(database.clone(), config.store.clone(), stop.clone());
     let collecting = collect(collector, config.metrics)?;
     let shell = Shell {
@@ -134,6 +141,9 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     telling.abort();
     settling.abort();
     expiring.abort();
+    if let Some(signing) = signing {
+        signing.abort();
+    }
     bus.close().await;
     voice.close().await;
     let _ = tokio::time::timeout(COLLECTOR_STOP_MAX, collecting).await;

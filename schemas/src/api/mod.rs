@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod cost;
+pub mod evidence;
 pub mod plans;
 pub mod pools;
 pub mod problem;

@@ -9,6 +9,7 @@ use maestro_schemas::id::ExecutionId;
 use maestro_schemas::outcome::Outcome;
 use maestro_schemas::task::Task;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
 use crate::ledger::Ledger;
@@ -41,6 +42,9 @@ pub struct Execution {
     pub router: RouterClient,
     /// A directory of this execution's own, made when it is first asked for.
     pub scratch: Scratch,
+    /// What is spawned here goes on beside the handler and after it; the kit waits for its end before it
+    /// reports the outcome or gives the attempt back. It must have a limit of its own.
+    pub beside: TaskTracker,
 }
 
 /// A future that a handler returns.

@@ -12,7 +12,7 @@ use maestro_streams::topology::TASK_RENEW;
 use maestro_streams::topology::subject::LogAddress;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::account::Account;
 use crate::action::Execution;
@@ -109,10 +109,12 @@ async fn run(pool: &Arc<Pool>, begun: &Begun) -> Option<Outcome> {
     }
     let execution = execution(pool, begun);
     let (log, scratch) = (execution.log.clone(), execution.scratch.clone());
+    let beside = execution.beside.clone();
     let ended = watch(pool, begun, execution).await;
     drop(company);
     let outcome = reported(ended, stop.cause(), begun.task.timeout_ms);
-    let artifact = log.finish().await;
+    beside.close();
+    let (artifact, ()) = tokio::join!(log.finish(), beside.wait());
     scratch.remove().await;
     outcome.map(|outcome| with_artifacts(outcome, artifact.into_iter().collect()))
 }
@@ -141,6 +143,7 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
         ),
         router: RouterClient::over(pool.logs.clone()),
         scratch: Scratch::below(&pool.scratch, hand.execution),
+        beside: TaskTracker::new(),
     }
 }
 

@@ -17,6 +17,7 @@ mod catalogue;
 mod cost;
 pub mod errors;
 mod events;
+mod evidence;
 mod extract;
 mod health;
 mod logs;
@@ -86,6 +87,7 @@ pub fn routes() -> Vec<Route> {
         catalogue::routes(),
         cost::routes(),
         prompts::routes(),
+        evidence::routes(),
         routing::routes(),
         errors::routes(),
     ]

@@ -12,9 +12,9 @@ pub const EVERY_PROJECT: &str = "*";
 pub enum Role {
     /// Look at everything.
     Viewer,
-    /// Submit, cancel and rerun.
+    /// Submit, cancel and rerun; keep prompts and objects; ask the router.
     Operator,
-    /// Decide gates.
+    /// Give prompts labels and take them away.
     Approver,
     /// Everything.
     Admin,

@@ -40,6 +40,7 @@ impl App {
         let learnt = self.routing.learn(outcomes.clone(), now_ms)?;
         self.routing.unmade(&unmade);
         self.routing.share(&outcomes, &[]);
+        self.routing.share_unmade(&unmade);
         Ok(Learnt { learnt })
     }
 

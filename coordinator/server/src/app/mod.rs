@@ -21,6 +21,7 @@ pub mod send_command;
 pub mod settle_calls;
 pub mod show_cost;
 pub mod show_decision;
+pub mod show_evidence;
 pub mod show_run;
 pub mod store_plan;
 pub mod submit_run;

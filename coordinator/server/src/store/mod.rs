@@ -16,6 +16,7 @@ pub mod audit;
 pub mod commit;
 pub mod connect;
 pub mod coordinator;
+pub mod evidence;
 mod json;
 pub mod load;
 pub mod model_call;

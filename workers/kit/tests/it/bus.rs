@@ -223,8 +223,8 @@ impl Times {
     }
 }
 
-/// Actions: `succeed`, `fail`, `panic`, `talk`, `scratch`, `wait` (until it is stopped or let go), `deaf`
-/// (until it is dropped).
+/// Actions: `succeed`, `fail`, `panic`, `talk`, `scratch`, `wait` (until it is stopped or let go), `beside`
+/// (what goes on beside it ends when it is let go), `deaf` (until it is dropped).
 #[derive(Clone, Default)]
 pub struct TestPool {
     pub let_go: Times,
@@ -267,6 +267,11 @@ impl TestPool {
                 () = execution.stop.cancelled() => Outcome::Cancelled { artifacts: Vec::new() },
                 () = self.let_go.happened() => Outcome::succeeded(),
             },
+            "beside" => {
+                let let_go = self.let_go.clone();
+                execution.beside.spawn(async move { let_go.happened().await });
+                Outcome::succeeded()
+            }
             "deaf" => std::future::pending().await,
             _ => Outcome::succeeded(),
         }
@@ -275,7 +280,7 @@ impl TestPool {
 
 impl Handler for TestPool {
     fn actions(&self) -> Vec<ActionInfo> {
-        ["succeed", "fail", "panic", "talk", "scratch", "wait", "deaf"]
+        ["succeed", "fail", "panic", "talk", "scratch", "wait", "beside", "deaf"]
             .map(|name| ActionInfo {
                 name: name.to_owned(),
                 version: "1".to_owned(),

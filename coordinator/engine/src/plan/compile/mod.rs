@@ -94,7 +94,7 @@ pub fn compile(request: Request<'_>) -> Result<Compiled, Diagnostics> {
         name: root.name,
         pipeline_version: root.version,
         inputs: resolver.inputs(),
-        facts: resolver.facts(),
+        facts: resolver.facts(&outcome.nodes),
         stages: graph.stages.iter().map(|name| Stage { name: name.clone() }).collect(),
         nodes: outcome.nodes,
         outputs,

@@ -76,6 +76,7 @@ impl Stack {
             store: ArtifactStore::local(directory.path()).unwrap(),
             topology: Topology::default(),
             keep: Keep::default(),
+            keys: None,
             metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
