@@ -24,6 +24,7 @@ use maestro_schemas::task::Task;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::{BuildPool, Settings};
 
@@ -69,6 +70,7 @@ impl Bench {
             ledger,
             router: RouterClient::nobody(),
             scratch: Scratch::below(self.directory.path(), id),
+            beside: TaskTracker::new(),
         }
     }
 
