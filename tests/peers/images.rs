@@ -31,6 +31,7 @@ use maestro_schemas::task::{Task, TaskInput};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::registries::{AUTH, Debians, Door, Listing, answering, peer};
 use crate::stage::task;
@@ -106,6 +107,7 @@ impl Bench {
             ledger,
             router: RouterClient::nobody(),
             scratch: Scratch::below(self.dir.path(), id),
+            beside: TaskTracker::new(),
         };
         let outcome = self.pool.carry_out(execution).await;
         let kept = log.finish().await.expect("a log");

@@ -25,6 +25,7 @@ use maestro_schemas::task::Task;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::{BuildPool, Settings};
 
@@ -71,6 +72,7 @@ impl Bench {
             router: RouterClient::nobody(),
             beside: tokio_util::task::TaskTracker::new(),
             scratch: Scratch::below(self.directory.path(), id),
+            beside: TaskTracker::new(),
         }
     }
 
