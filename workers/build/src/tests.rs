@@ -72,7 +72,6 @@ impl Bench {
             router: RouterClient::nobody(),
             beside: tokio_util::task::TaskTracker::new(),
             scratch: Scratch::below(self.directory.path(), id),
-            beside: TaskTracker::new(),
         }
     }
 
