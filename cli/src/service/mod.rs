@@ -4,5 +4,6 @@ pub mod api;
 pub mod bus;
 pub mod coordinator;
 pub mod models;
+pub mod sandbox;
 pub mod stop;
 pub mod worker;

@@ -131,6 +131,8 @@ fn task(action: &str, with: Value) -> Task {
         idempotency_key: "run:step".into(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),

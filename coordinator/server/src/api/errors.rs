@@ -30,7 +30,7 @@ pages! {
     "MAE-3002", "MAE-3003", "MAE-3004", "MAE-3005", "MAE-3006", "MAE-3007", "MAE-4001", "MAE-4002",
     "MAE-4003", "MAE-4004", "MAE-4005", "MAE-4006", "MAE-4007", "MAE-4008", "MAE-4009", "MAE-4010",
     "MAE-4011", "MAE-4012", "MAE-4013", "MAE-5001", "MAE-5002", "MAE-5003", "MAE-5004", "MAE-5005", "MAE-5006",
-    "MAE-5007", "MAE-6001", "MAE-6002",
+    "MAE-5007", "MAE-6001", "MAE-6002", "MAE-7001", "MAE-7002", "MAE-7003", "MAE-7004", "MAE-7005",
 }
 
 pub(super) fn routes() -> Vec<Route> {
