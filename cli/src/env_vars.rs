@@ -51,6 +51,12 @@ pub const LOG: &str = "MAESTRO_LOG";
 /// The program nats-server of a local stack: this one or none.
 pub const NATS_SERVER: &str = "MAESTRO_NATS_SERVER";
 
+/// The program bubblewrap that steps run in: this one or none.
+pub const BWRAP: &str = "MAESTRO_BWRAP";
+
+/// The strongest sandbox that a build worker uses.
+pub const SANDBOX: &str = "MAESTRO_SANDBOX";
+
 /// The directory of Postgres' programs for a local stack: this one or none.
 pub const POSTGRES_BIN: &str = "MAESTRO_POSTGRES_BIN";
 

@@ -35,6 +35,7 @@ pub mod plan;
 pub mod prompt;
 pub mod report;
 pub mod route;
+pub mod sandbox;
 pub mod sse;
 pub mod step;
 pub mod submit;

@@ -15,6 +15,7 @@ use crate::action::Effect;
 use crate::digest::Digest;
 use crate::name::PoolName;
 use crate::outcome::FailureClass;
+use crate::sandbox::{Isolation, Network};
 
 /// The version of the plan's form that this build writes.
 pub const PLAN_VERSION: u16 = 1;
@@ -140,6 +141,12 @@ pub struct Node {
     /// What of a worker it takes up.
     #[serde(default)]
     pub resources: Resources,
+    /// How it is kept apart from its worker's host; the best that the worker has where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// What of the network it reaches; none under `isolation: strict`, else all, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// The most that its attempts together may cost, in millionths of a US dollar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_microusd: Option<u64>,

@@ -9,6 +9,7 @@ use crate::artifact::Artifact;
 use crate::id::RunId;
 use crate::name::{PoolName, ProjectName};
 use crate::plan::{OutputArtifact, Resources, Workspace};
+use crate::sandbox::{Isolation, Network};
 use crate::step::{AttemptToken, StepAddress};
 
 /// Do this attempt.
@@ -48,6 +49,12 @@ pub struct Task {
     /// What of a worker it takes up.
     #[serde(default)]
     pub resources: Resources,
+    /// How it is kept apart from its worker's host; the best that the worker has where nothing is said.
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
+    /// What of the network it reaches; none under `isolation: strict`, else all, where nothing is said.
+    #[serde(default)]
+    pub network: Option<Network>,
     /// The files that its workspace begins with.
     #[serde(default)]
     pub workspace: Workspace,

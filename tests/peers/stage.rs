@@ -198,6 +198,8 @@ pub(crate) fn task(action: &str, with: Value) -> Task {
         idempotency_key: RunId::generate().to_string(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -5,5 +5,6 @@ pub mod bus;
 pub mod coordinator;
 pub mod models;
 pub mod passphrase;
+pub mod sandbox;
 pub mod stop;
 pub mod worker;

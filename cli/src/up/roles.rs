@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use maestro_build::{BuildPool, Settings};
+use maestro_build::Settings;
 use maestro_evidence::key::home::Home;
 use maestro_evidence::store::ArtifactStore;
 use maestro_kit::action::Handler;
@@ -32,6 +32,7 @@ use crate::local::litellm::{self, Litellm};
 use crate::local::stack::Stack;
 use crate::service::api;
 use crate::service::models;
+use crate::service::sandbox::{SandboxArgs, serves_strict};
 use crate::service::worker::{slots_default, until_drained};
 use crate::target::Endpoint;
 
@@ -94,7 +95,7 @@ impl Roles {
             router: router(project).config,
             ..litellm::Options::of_project(project, stack.paths().litellm())
         });
-        let serves = (worker(stack, store), pools(stack, project, &gateway)?);
+        let serves = (worker(stack, store), pools(stack, project, &gateway).await?);
         working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };
         Ok((Self { serving, working, draining, stop, gateway }, endpoint))
@@ -182,19 +183,24 @@ fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
 }
 
 /// What a worker of every pool serves.
-fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
+async fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
     let caches = stack.paths().work().join("caches");
     let registry_auth = models::variable(env_vars::REGISTRY_AUTH).map(PathBuf::from);
-    let build = Settings::from_variables(std::env::vars()).with_registry_auth(registry_auth);
-    let build = BuildPool::new(build.with_caches(caches));
+    let settings = Settings::from_variables(std::env::vars()).with_registry_auth(registry_auth);
+    let settings = settings.with_caches(caches);
+    let build: Arc<dyn Handler> = Arc::new(SandboxArgs::of_environment()?.pool(settings).await);
     let kept = Gateway::Kept(Arc::new(gateway.clone()));
     let llm =
         LlmPool::new(models::of_stack(kept, router(project).config.as_deref(), &models::variable)?)
             .map_err(|source| Error::service("call models", source))?;
-    Ok(vec![
-        pool(stack, maestro_build::POOL, slots_default(), Arc::new(build))?,
+    let mut pools = vec![
+        pool(stack, maestro_build::POOL, slots_default(), Arc::clone(&build))?,
         pool(stack, maestro_llm::POOL, LLM_SLOTS, Arc::new(llm))?,
-    ])
+    ];
+    if serves_strict(&*build) {
+        pools.push(pool(stack, maestro_build::STRICT_POOL, slots_default(), build)?);
+    }
+    Ok(pools)
 }
 
 fn pool(

@@ -10,7 +10,7 @@ use crate::local::stack::Options;
 /// The project that is meant where none is named.
 pub const PROJECT: &str = "default";
 /// The pools that this binary serves.
-pub const POOLS: [&str; 2] = [maestro_build::POOL, maestro_llm::POOL];
+pub const POOLS: [&str; 3] = [maestro_build::POOL, maestro_build::STRICT_POOL, maestro_llm::POOL];
 /// The name of the API token among the credentials.
 pub const TOKEN: &str = "api";
 /// The name of the passphrase of the keys that sign evidence.

@@ -281,7 +281,8 @@ fn what_a_program_tells_of_its_own_directory_is_left_away() {
     let (_bench, path) = tampered(|_, image| {
         let of = |text: &str| BTreeMap::from([("name".to_owned(), text.to_owned())]);
         image.manifest.annotations = Some(of("localhost/build/x/base"));
-        let remarked = serde_json::json!([{"created_by": "RUN x", "comment": "FROM /build/x/base"}]);
+        let remarked =
+            serde_json::json!([{"created_by": "RUN x", "comment": "FROM /build/x/base"}]);
         image.config.history = serde_json::from_value(remarked).expect("a history");
     });
     let before = Layout::open(&path).expect("a layout").image(None).expect("an image").descriptor;

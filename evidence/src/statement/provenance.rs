@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use maestro_schemas::artifact::LOG_ROLE;
 use maestro_schemas::digest::Digest;
+use maestro_schemas::sandbox::SANDBOX_ROLE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +17,9 @@ pub const BUILD_TYPE: &str = "https://maestro.dev/buildtypes/step/v1";
 
 /// Before the isolation and `/v1` in a builder's id.
 pub const BUILDER_PREFIX: &str = "https://maestro.dev/builders/";
+
+/// Artifacts that come besides: no statement is about them, and each names its attempt's.
+pub const BYPRODUCTS: [&str; 2] = [LOG_ROLE, SANDBOX_ROLE];
 
 /// Before `RUN/STEP#ROLE` in the uri of what another step made.
 pub const MADE_PREFIX: &str = "maestro:";
@@ -93,7 +98,7 @@ pub struct RunDetails {
     pub builder: Builder,
     /// When, and by which execution.
     pub metadata: Metadata,
-    /// What came besides: the log.
+    /// What came besides: the log, and what the attempt was kept in.
     pub byproducts: Vec<Descriptor>,
 }
 

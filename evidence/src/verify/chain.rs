@@ -10,12 +10,9 @@ use super::files::{Listing, read};
 use super::{BROKEN, Finding, SIGNATURE, verified};
 use crate::dsse::BUNDLE_BYTES_MAX;
 use crate::key::ring::Trust;
-use crate::statement::provenance::{MADE_PREFIX, Provenance};
+use crate::statement::provenance::{BYPRODUCTS, MADE_PREFIX, Provenance};
 use crate::statement::run::file;
 use crate::statement::{Descriptor, Statement};
-
-/// The name of a log's file, which no statement is about.
-const LOG_END: &str = "/log";
 
 /// The most links that are told.
 const LINKS_MAX: usize = 1_000;
@@ -94,7 +91,9 @@ pub(super) fn links(
     let mut wanted: VecDeque<(String, Digest)> = match artifact {
         Some(digest) => VecDeque::from([(digest.to_string(), digest)]),
         None => {
-            let made = listing.artifacts().filter(|(path, _)| !path.ends_with(LOG_END));
+            let role = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+            let besides = |path: &str| BYPRODUCTS.contains(&role(path).as_str());
+            let made = listing.artifacts().filter(|(path, _)| !besides(path));
             made.map(|(path, digest)| (path.to_owned(), digest)).collect()
         }
     };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use maestro_schemas::artifact::{Artifact, LOG_ROLE};
+use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::{ExecutionId, RunId};
 use maestro_schemas::plan::{Plan, Workspace};
@@ -15,6 +15,7 @@ use super::chain::Stated;
 use super::files::{Listing, read as read_file};
 use super::{CONTRADICTION, Finding};
 use crate::statement::Statement;
+use crate::statement::provenance::BYPRODUCTS;
 use crate::statement::run::{RunEvidence, file};
 
 /// The largest record that is read, in bytes: a plan may have 32 MiB.
@@ -195,7 +196,8 @@ impl Records {
 
 impl Attempt {
     fn is_told_by(&self, stated: &Stated) -> Result<(), String> {
-        let made = self.artifacts.iter().flatten().filter(|artifact| artifact.role != LOG_ROLE);
+        let is_besides = |artifact: &&Artifact| BYPRODUCTS.contains(&artifact.role.as_str());
+        let made = self.artifacts.iter().flatten().filter(|artifact| !is_besides(artifact));
         let made: BTreeSet<(&str, Digest)> =
             made.map(|artifact| (artifact.role.as_str(), artifact.digest)).collect();
         let told = stated.statement.subject.iter();

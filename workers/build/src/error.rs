@@ -43,6 +43,18 @@ pub(crate) enum Error {
     /// The program could not be started.
     #[error("cannot start {program}")]
     Start { program: String, source: io::Error },
+    /// This worker has no sandbox of the kind that the step asks for.
+    #[error("MAE-7001: {0}; another worker may have it")]
+    Isolation(String),
+    /// The sandbox could not be made, and so the step was not begun.
+    #[error("MAE-7002: the sandbox could not be made: {0}")]
+    Sandbox(String),
+    /// The step took up more disk than it may.
+    #[error("MAE-7003: {command} filled its directories with {found} bytes; the most is {most}")]
+    Overfull { command: String, found: u64, most: u64 },
+    /// The step took up more memory than it may.
+    #[error("MAE-7004: out of memory, of which the step has {most_mib} MiB; {command}: {ended}")]
+    OutOfMemory { command: String, ended: Ended, most_mib: u64 },
     /// A background thread ended without an answer: the worker is shutting down.
     #[error("the worker is shutting down")]
     ShuttingDown,
@@ -90,7 +102,10 @@ impl Error {
         }
         let mut failure = Failure::new(self.class(), self.message());
         failure.lost = self.lost();
-        if let Self::Command { ended, .. } | Self::DiskFull { ended, .. } = &self {
+        if let Self::Command { ended, .. }
+        | Self::DiskFull { ended, .. }
+        | Self::OutOfMemory { ended, .. } = &self
+        {
             failure.exit_code = ended.exit_code();
             failure.signal = ended.signal();
         }
@@ -101,6 +116,7 @@ impl Error {
         let transient = match self {
             _ if self.lost().is_some() => return FailureClass::InputLost,
             Self::Lost { source, .. } => return source.class(),
+            Self::Isolation(_) | Self::Sandbox(_) => true,
             Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
             Self::Store { source, .. } => source.is_transient(),
             Self::Tree { source, .. } => source.is_transient(),
@@ -110,6 +126,8 @@ impl Error {
             Self::Parameters(_)
             | Self::Outside { .. }
             | Self::Command { .. }
+            | Self::Overfull { .. }
+            | Self::OutOfMemory { .. }
             | Self::Output(_)
             | Self::MissingOutput { .. }
             | Self::Sbom(_) => false,

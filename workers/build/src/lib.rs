@@ -9,6 +9,7 @@
 //! | `workspace` | fills a directory from a git commit, a tree and input artifacts |
 //! | `environment` | the variables of a step's processes: these and no others |
 //! | `process` | one process group from its start to its last process' end |
+//! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
 //! | [`container`] | images of containers: built, kept, pushed |
 //! | `attempt` | one execution, from task to outcome |
@@ -27,6 +28,7 @@ mod outputs;
 mod parameters;
 mod preset;
 mod process;
+pub mod sandbox;
 pub mod settings;
 mod workspace;
 
@@ -35,6 +37,10 @@ use std::sync::Arc;
 use maestro_kit::action::{Carried, Execution, Handler};
 use maestro_schemas::action::ActionInfo;
 
+use maestro_schemas::sandbox::Offered;
+
+pub use maestro_schemas::sandbox::STRICT_POOL;
+pub use sandbox::Host;
 pub use settings::Settings;
 
 /// The name of the pool.
@@ -44,12 +50,20 @@ pub const POOL: &str = "build";
 #[derive(Debug, Clone)]
 pub struct BuildPool {
     settings: Arc<Settings>,
+    host: Option<Arc<Host>>,
 }
 
 impl BuildPool {
-    /// A pool whose steps get what `settings` say of their host.
+    /// A pool whose steps get what `settings` say of their host. They run in no sandbox and without
+    /// limits, until there is [`Self::within`]; a step that asks for one is refused.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { settings: Arc::new(settings), host: None }
+    }
+
+    /// The same, with steps in the sandboxes of `host`.
+    pub fn within(mut self, host: Host) -> Self {
+        self.host = Some(Arc::new(host));
+        self
     }
 }
 
@@ -58,8 +72,13 @@ impl Handler for BuildPool {
         catalogue::actions()
     }
 
+    fn sandbox(&self) -> Option<Offered> {
+        self.host.as_ref().map(|host| host.offered())
+    }
+
     fn carry_out(&self, execution: Execution) -> Carried {
-        Box::pin(attempt::carry_out(self.settings.clone(), execution))
+        let host = self.host.clone();
+        Box::pin(attempt::carry_out(self.settings.clone(), host, execution))
     }
 }
 

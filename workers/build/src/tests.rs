@@ -25,7 +25,6 @@ use maestro_schemas::task::Task;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::{BuildPool, Settings};
 
@@ -136,6 +135,8 @@ fn task(action: &str, with: Value) -> Task {
         idempotency_key: "run:step".into(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -7,6 +7,7 @@ use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::action::ActionInfo;
 use maestro_schemas::id::ExecutionId;
 use maestro_schemas::outcome::Outcome;
+use maestro_schemas::sandbox::Offered;
 use maestro_schemas::task::Task;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,6 +64,11 @@ pub trait Handler: Send + Sync + 'static {
     /// that a dead worker leaves behind would else go one after the other.
     fn alone_from(&self) -> u32 {
         2
+    }
+
+    /// What it keeps its steps in, where it starts programs for them.
+    fn sandbox(&self) -> Option<Offered> {
+        None
     }
 
     /// Carries one attempt out.

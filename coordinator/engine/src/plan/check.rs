@@ -12,6 +12,9 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{
     ITEMS_MAX, InputArtifact, Items, NODES_MAX, Node, OutputArtifact, PLAN_VERSION, Plan, Workspace,
 };
+use maestro_schemas::sandbox::{
+    Endpoint, HOSTS_MAX, Isolation, Network, SANDBOX_ROLE, STRICT_POOL,
+};
 use serde_json::Value;
 
 use crate::expression::name::names;
@@ -234,6 +237,7 @@ impl Faults<'_> {
         self.sizes()?;
         self.policy()?;
         self.fan_out()?;
+        self.sandbox()?;
         self.artifacts()
     }
 
@@ -328,6 +332,20 @@ impl Faults<'_> {
         })
     }
 
+    fn sandbox(&self) -> Checked {
+        let node = self.node;
+        let is_strict = node.isolation == Some(Isolation::Strict);
+        require(is_strict == (node.pool.as_str() == STRICT_POOL), || {
+            format!("a strict step and no other belongs to the pool {STRICT_POOL}")
+        })?;
+        let Some(Network::Hosts(hosts)) = &node.network else { return Ok(()) };
+        require((1..=HOSTS_MAX).contains(&hosts.len()), || {
+            format!("it lists {} hosts; expected 1 to {HOSTS_MAX}", hosts.len())
+        })?;
+        let wrong = hosts.iter().find(|host| host.parse::<Endpoint>().is_err());
+        require(wrong.is_none(), || "its list of hosts names none at one place".into())
+    }
+
     fn artifacts(&self) -> Checked {
         let node = self.node;
         require(node.inputs.len() <= ENTRIES_MAX && node.outputs.len() <= ENTRIES_MAX, || {
@@ -360,6 +378,9 @@ impl Faults<'_> {
 fn output_artifact<'a>(output: &'a OutputArtifact, roles: &mut BTreeSet<&'a str>) -> Checked {
     require(is_inner_path(&output.path), || {
         format!("the path {:?} leaves the workspace", output.path)
+    })?;
+    require(output.role != SANDBOX_ROLE, || {
+        format!("the artifact {SANDBOX_ROLE:?} is the worker's own")
     })?;
     require(is_short(&output.role) && roles.insert(&output.role), || {
         format!("the artifact {:?} is declared twice or has no usable name", output.role)

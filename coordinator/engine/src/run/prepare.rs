@@ -45,6 +45,8 @@ impl Run {
             ),
             timeout_ms: node.timeout_ms,
             resources: node.resources.clone(),
+            isolation: node.isolation,
+            network: node.network.clone(),
             workspace: node.workspace.clone(),
             inputs: self.task_inputs(step.node)?,
             outputs: node.outputs.clone(),

@@ -6,14 +6,15 @@ use maestro_engine::shard::commit::{AttemptOutcome, AttemptRow};
 use maestro_evidence::key::Signer;
 use maestro_evidence::moment::Moment;
 use maestro_evidence::statement::provenance::{
-    BUILD_TYPE, BuildDefinition, Builder, External, Internal, MADE_PREFIX, Metadata, Provenance,
-    RunDetails,
+    BUILD_TYPE, BYPRODUCTS, BuildDefinition, Builder, External, Internal, MADE_PREFIX, Metadata,
+    Provenance, RunDetails,
 };
 use maestro_evidence::statement::run::{STATEMENTS_MAX, file};
 use maestro_evidence::statement::{Descriptor, Digests, Statement};
-use maestro_schemas::artifact::{Artifact, LOG_ROLE};
+use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{Node, Workspace};
+use maestro_schemas::sandbox::{Applied, Level, SANDBOX_ROLE};
 use maestro_schemas::step::StepAddress;
 use serde_json::Value;
 
@@ -25,6 +26,9 @@ use crate::store::evidence;
 
 /// How many attempts are read at once.
 const PAGE: u16 = 500;
+
+/// The largest word of a worker on its sandbox, in bytes.
+const SANDBOX_BYTES_MAX: u64 = 64 << 10;
 
 /// Nobody kept the step apart from its host.
 const UNISOLATED: &str = "unisolated";
@@ -38,10 +42,10 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// What no statement of this run is about: logs are not meant.
+    /// What no statement of this run is about, but for what comes besides.
     pub(super) fn unstated(&self) -> impl Iterator<Item = &Artifact> {
         let all = self.by_step.iter().flat_map(|(_, artifacts)| artifacts);
-        all.filter(|artifact| artifact.role != LOG_ROLE && !self.stated.contains(&artifact.digest))
+        all.filter(|artifact| is_made(artifact) && !self.stated.contains(&artifact.digest))
     }
 
     fn by_role(&self, node: u32, role: &str) -> Option<&Artifact> {
@@ -86,8 +90,7 @@ pub(super) async fn gather(
 }
 
 fn makes(row: &AttemptRow) -> bool {
-    row.outcome == AttemptOutcome::Succeeded
-        && row.artifacts.iter().any(|artifact| artifact.role != LOG_ROLE)
+    row.outcome == AttemptOutcome::Succeeded && row.artifacts.iter().any(is_made)
 }
 
 async fn state(
@@ -100,10 +103,10 @@ async fn state(
         return Err(Unsigned::Gone("plan's step"));
     };
     let name = step_name(&subjects.plan, row.step).unwrap_or_else(|| row.step.to_string());
-    let about = row.artifacts.iter().filter(|artifact| artifact.role != LOG_ROLE);
-    let about: Vec<&Artifact> = about.collect();
+    let about: Vec<&Artifact> = row.artifacts.iter().filter(|made| is_made(made)).collect();
     let subject = about.iter().map(|artifact| subject(artifact.role.clone(), artifact.digest));
-    let attempt = Attempt { subjects, row, node, name: &name };
+    let sandbox = sandbox(files, row).await;
+    let attempt = Attempt { subjects, row, node, name: &name, sandbox };
     let provenance = attempt.provenance(files, made);
     let bundle = Statement::of(subject.collect(), provenance).sign(signer).await?;
     let number = row.token.number;
@@ -122,6 +125,8 @@ struct Attempt<'a> {
     row: &'a AttemptRow,
     node: &'a Node,
     name: &'a str,
+    /// What its worker says that it was kept in.
+    sandbox: Option<Applied>,
 }
 
 impl Attempt<'_> {
@@ -148,12 +153,12 @@ impl Attempt<'_> {
                     attempt: row.token.number,
                     signed_on: Moment::now(),
                     key: self.node.key.as_ref().map(|key| key.digest),
-                    sandbox: None,
+                    sandbox: self.sandbox.as_ref().and_then(|it| serde_json::to_value(it).ok()),
                 },
                 resolved_dependencies: self.dependencies(&run, made),
             },
             run_details: RunDetails {
-                builder: Builder::isolating(UNISOLATED),
+                builder: Builder::isolating(isolation(self.sandbox.as_ref())),
                 metadata: Metadata {
                     invocation_id,
                     started_on: Moment::from_ms(row.decided_at_ms),
@@ -162,7 +167,7 @@ impl Attempt<'_> {
                 byproducts: row
                     .artifacts
                     .iter()
-                    .filter(|artifact| artifact.role == LOG_ROLE)
+                    .filter(|artifact| !is_made(artifact))
                     .map(descriptor)
                     .collect(),
             },
@@ -212,6 +217,25 @@ impl Attempt<'_> {
         let digest = Digests::git_commit(commit);
         Some(Descriptor { name: "source".into(), digest, annotations, ..Descriptor::default() })
     }
+}
+
+/// What the attempt's worker says that it was kept in; nothing where it says nothing that can be read.
+async fn sandbox(files: &Files<'_>, row: &AttemptRow) -> Option<Applied> {
+    let said = row.artifacts.iter().find(|artifact| artifact.role == SANDBOX_ROLE)?;
+    let bytes = files.notary.store.get(said.digest, SANDBOX_BYTES_MAX).await.ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// A process group keeps nothing apart.
+fn isolation(sandbox: Option<&Applied>) -> &'static str {
+    match sandbox.map(|applied| applied.level) {
+        None | Some(Level::Plain) => UNISOLATED,
+        Some(level) => level.as_str(),
+    }
+}
+
+fn is_made(artifact: &Artifact) -> bool {
+    !BYPRODUCTS.contains(&artifact.role.as_str())
 }
 
 fn descriptor(artifact: &Artifact) -> Descriptor {

@@ -10,6 +10,7 @@ use maestro_kit::evidence::tree::{self, Limits, Placer};
 use maestro_kit::log::LogSink;
 use maestro_schemas::artifact::{Artifact, TREE_MEDIA_TYPE};
 use maestro_schemas::outcome::{Outcome, Outputs};
+use maestro_schemas::sandbox::Isolation;
 use maestro_schemas::task::Task;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -111,6 +112,7 @@ impl Action<'_> {
 
     async fn build(&self, names: &Names, out: &Path) -> Result<Built, Error> {
         if let Some(dockerfile) = buildah::dockerfile(self.workspace, self.with).await? {
+            self.permits_buildah()?;
             return buildah::build(self, &dockerfile, names, out).await;
         }
         let given = [
@@ -123,6 +125,20 @@ impl Action<'_> {
             return Err(Refusal::parameter(what, "leave it out, or name the Dockerfile").into());
         }
         self.build_from_files(names, out).await
+    }
+
+    /// buildah makes the sandboxes of its commands itself, and cannot do so within one of ours.
+    fn permits_buildah(&self) -> Result<(), Refusal> {
+        let confined = self.task.isolation.filter(|wanted| *wanted != Isolation::Plain);
+        let confined = confined.map(|wanted| format!("isolation: found {}", wanted.as_str()));
+        let listed = self.task.network.as_ref().map(|_| "network: found a rule".to_owned());
+        match confined.or(listed) {
+            Some(found) => Err(Refusal::parameter(
+                format!("{found} beside a Dockerfile, whose commands buildah runs by itself"),
+                "build from `files`, or leave it out and read docs/containers.md",
+            )),
+            None => Ok(()),
+        }
     }
 
     async fn build_from_files(&self, names: &Names, out: &Path) -> Result<Built, Error> {
@@ -270,7 +286,7 @@ impl Action<'_> {
 
     /// Runs a program in the workspace; its output goes to the log.
     pub(super) async fn run(&self, line: &CommandLine, variables: &Variables) -> Result<(), Error> {
-        let process = Process { line, directory: self.workspace, variables };
+        let process = Process { line, directory: self.workspace, variables, confinement: None };
         let mut tail = Tail::default();
         let mut sink = Sink { tail: &mut tail, log: Some(self.log) };
         let ended = process::run(process, self.stop, &mut sink).await?;

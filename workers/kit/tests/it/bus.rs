@@ -195,6 +195,8 @@ pub fn task(action: &str) -> Task {
         idempotency_key: "key".to_owned(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::default(),
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -14,6 +14,7 @@
 //! | `assemble` | nodes in order, with edges and keys |
 //! | `fan_out` | `for_each` and `matrix` to items |
 //! | `workspace` | the files that a step sees |
+//! | `sandbox` | how a step is kept apart from its worker's host, and so its pool |
 //! | `action` | the catalogue, and what is not in it |
 //!
 //! Equal requests give equal plans, byte for byte. All that is wrong is told at once.
@@ -45,6 +46,7 @@ mod order;
 mod policy;
 mod reference;
 mod resolve;
+mod sandbox;
 mod uses;
 mod workspace;
 

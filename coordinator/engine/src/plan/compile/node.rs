@@ -142,6 +142,10 @@ impl Builder<'_> {
         );
         let concurrency = faults.take(self.concurrency(&site));
         let workspace = faults.take(self.workspace(&site, pool.as_str()));
+        let sandbox = self.sandbox(&site, pool).map_err(|fault| {
+            faults.0.push(fault);
+            std::mem::take(&mut faults.0)
+        })?;
         let node = Node {
             id: draft.id.clone(),
             stage: draft.stage,
@@ -165,13 +169,15 @@ impl Builder<'_> {
             priority: self.priority(&site),
             concurrency,
             resources,
+            isolation: sandbox.isolation,
+            network: sandbox.network,
             budget_microusd: step.budget.map(microusd),
             allow_failure: step.allow_failure.unwrap_or(false),
             finally: draft.finally,
             workspace,
             inputs,
             outputs,
-            pool,
+            pool: sandbox.pool,
         };
         if !faults.0.is_empty() {
             return Err(faults.0);
