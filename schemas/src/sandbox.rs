@@ -148,7 +148,7 @@ pub struct Endpoint {
 
 /// A text that names no host, or a host with a port that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected host or host:port, as registry.npmjs.org:443")]
+#[error("expected host or host:port, as packages.example.org:443")]
 pub struct NoEndpoint;
 
 impl FromStr for Endpoint {
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_host_is_read_with_its_port_or_without() {
         let of = |text: &str| text.parse::<Endpoint>().map(|it| (it.host, it.port));
-        assert_eq!(of("Registry.npmjs.org"), Ok(("registry.npmjs.org".into(), 443)));
+        assert_eq!(of("Packages.example.org"), Ok(("packages.example.org".into(), 443)));
         assert_eq!(of("127.0.0.1:8080"), Ok(("127.0.0.1".into(), 8080)));
         assert_eq!(of("[::1]:80"), Ok(("::1".into(), 80)));
         assert_eq!(of("[::1]"), Ok(("::1".into(), 443)));

@@ -9,13 +9,13 @@
 //! | `bubblewrap`, `landlock`, `seccomp` | the means |
 //! | `limits`, `disk` | memory, processes, processor time; the size of its directories |
 //! | `egress`, `forward` | the listed hosts: a proxy on the host, its doorman within |
-//! | [`helper`] | the program between worker and step: confines itself, then becomes the step |
+//! | [`confine`] | the program between worker and step: confines itself, then becomes the step |
 //!
 //! The worker starts the helper, which is its own program under a hidden word. No code runs between
 //! fork and exec. What a step asked for is applied or the attempt fails: nothing is left out silently.
 
 pub mod claims;
-pub mod helper;
+pub mod confine;
 pub mod host;
 
 mod bubblewrap;

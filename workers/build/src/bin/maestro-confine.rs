@@ -5,5 +5,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    maestro_build::sandbox::helper::enter(&words).unwrap_or(ExitCode::FAILURE)
+    maestro_build::sandbox::confine::enter(&words).unwrap_or(ExitCode::FAILURE)
 }

@@ -13,10 +13,10 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::bubblewrap::{self, Exit};
+use super::confine::{self, Means, Mishap, Spec, Status};
 use super::disk::Directories;
 use super::egress::Egress;
 use super::forward;
-use super::helper::{self, Means, Mishap, Spec, Status};
 use super::host::{Host, Place};
 use super::limits::{self, Cage};
 use super::view::{ETC, View};
@@ -162,7 +162,7 @@ impl Confinement {
         }
         let _ = std::fs::remove_file(&spec.status);
         let mut command = Command::new(&self.helper);
-        command.arg(helper::WORD).arg(serde_json::to_string(&spec)?);
+        command.arg(confine::WORD).arg(serde_json::to_string(&spec)?);
         if self.egress.is_some() {
             command.args([bubblewrap::HELPER, forward::WORD, bubblewrap::EGRESS]);
         }

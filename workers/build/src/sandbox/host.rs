@@ -27,7 +27,7 @@ const REASON_MAX: usize = 300;
 /// Where to look, and how far to go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Search {
-    /// The program whose `main` calls [`super::helper::enter`].
+    /// The program whose `main` calls [`super::confine::enter`].
     pub helper: PathBuf,
     /// Bubblewrap, where there is one.
     pub bubblewrap: Option<PathBuf>,

@@ -77,7 +77,7 @@ fn matched(
             }
             match hosts.iter().find(|host| host.parse::<Endpoint>().is_err()) {
                 Some(host) => Err(refuse("this names no host", host.clone())
-                    .expected("host or host:port, as registry.npmjs.org:443")),
+                    .expected("host or host:port, as packages.example.org:443")),
                 None => Ok((isolation, Some(Network::Hosts(hosts)))),
             }
         }
