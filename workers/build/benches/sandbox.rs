@@ -123,6 +123,7 @@ fn execution(directory: &Path, store: &ArtifactStore) -> Anything<Execution> {
         stop: CancellationToken::new(),
         delivered: 1,
         log: LogSink::kept(store.clone()),
+        beside: tokio_util::task::TaskTracker::new(),
         store: store.clone(),
         ledger,
         router: RouterClient::nobody(),

@@ -1,6 +1,7 @@
 //! Lists, shows and proves what was done, and hands the log out to whoever verifies it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use bytes::Bytes;
 use maestro_evidence::log::hash::leaf;
@@ -193,12 +194,15 @@ async fn proof(log: &LogStore, index: u64, head: Head) -> Result<Vec<Digest>, Er
         let mut hashes = Vec::new();
         for node in path::subtrees(&range) {
             let (tile, of) = holding(node, head.size).ok_or_else(|| broken("no tile has it"))?;
-            if !tiles.contains_key(&tile) {
-                let bytes = need(log, tile).await?;
-                let read = tile.hashes(&bytes).map_err(|error| broken(&error.to_string()))?;
-                tiles.insert(tile, read);
-            }
-            let hash = tiles.get(&tile).and_then(|hashes| subtree(hashes, of));
+            let read = match tiles.entry(tile) {
+                Entry::Occupied(read) => read.into_mut(),
+                Entry::Vacant(place) => {
+                    let bytes = need(log, tile).await?;
+                    let read = tile.hashes(&bytes).map_err(|error| broken(&error.to_string()))?;
+                    place.insert(read)
+                }
+            };
+            let hash = subtree(read, of);
             hashes.push(hash.ok_or_else(|| broken("a tile is too narrow"))?);
         }
         proof.push(path::fold(&hashes).ok_or_else(|| broken("a range is empty"))?);

@@ -20,8 +20,11 @@ pub struct Keys {
     /// Whether keys are made where there are none.
     makes: bool,
     /// The key that is open, and the list that named it.
-    open: Arc<Mutex<Option<(Digest, Arc<dyn Signer>)>>>,
+    open: Arc<Mutex<Option<Open>>>,
 }
+
+/// The list's digest, and the key.
+type Open = (Digest, Arc<dyn Signer>);
 
 impl Keys {
     /// Keys of a directory.

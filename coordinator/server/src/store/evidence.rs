@@ -199,7 +199,8 @@ pub async fn standing(
     project: &ProjectName,
     run: RunId,
 ) -> Result<Option<Standing>, Error> {
-    let row: Option<(Option<Vec<u8>>, Option<i32>, Option<String>)> = sqlx::query_as(
+    type Row = (Option<Vec<u8>>, Option<i32>, Option<String>);
+    let row: Option<Row> = sqlx::query_as(
         "select manifest, files, problem from evidence where run = $1 and project = $2",
     )
     .bind(run.uuid())

@@ -134,7 +134,7 @@ mod tests {
         };
         assert_eq!(seen("/x/.pyenv/shims"), ["/x/.pyenv/shims", "/x/.pyenv"]);
         let of_a_home = format!("/home{}", "/u/bin");
-        assert_eq!(seen(&of_a_home), [of_a_home.clone()]);
+        assert_eq!(seen(&of_a_home), std::slice::from_ref(&of_a_home));
         assert_eq!(seen("/x/.cargo/bin"), ["/x/.cargo/bin"]);
         assert_eq!(seen("/x/.local/bin"), ["/x/.local/bin"]);
         assert!(seen("relative/bin").is_empty());
