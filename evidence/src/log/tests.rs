@@ -288,8 +288,7 @@ fn every_flipped_bit_of_a_proof_is_found() {
     assert_eq!(ticket.verify(&key).unwrap(), head);
     let mut flipped = text.clone().into_bytes();
     for at in 0..flipped.len() {
-        // Which bit does not matter to a hash, and the time of thousands of signatures does.
-        for bit in [at % 8] {
+        for bit in 0..8 {
             flipped[at] ^= 1 << bit;
             let read = std::str::from_utf8(&flipped).ok().and_then(|text| Ticket::parse(text).ok());
             let verified = read.map(|ticket| ticket.verify(&key));

@@ -12,6 +12,7 @@ use crate::error::Error;
 const FILE_BYTES_MAX: usize = 4 << 20;
 
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
+const END: &str = "-----END PUBLIC KEY-----";
 
 /// The keys of some files: public keys in PEM, or a list that its root signed.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
@@ -27,10 +28,12 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
 pub(super) fn of_text(text: &str, what: &str) -> Result<Vec<PublicKey>, Error> {
     let failed = |source| Error::service("read the key of the audit log", source);
     if !text.trim_start().starts_with('{') {
-        let blocks: Vec<&str> = text.split(BEGIN).skip(1).collect();
+        // What stands between keys is for people.
+        let block = |rest| str::split_inclusive(rest, END).next().unwrap_or_default();
+        let blocks: Vec<&str> = text.split(BEGIN).skip(1).map(block).collect();
         // A text without a key is refused with its name.
         let blocks = if blocks.is_empty() { vec![""] } else { blocks };
-        let keys = blocks.iter().map(|rest| PublicKey::from_pem(&format!("{BEGIN}{rest}"), what));
+        let keys = blocks.iter().map(|rest| PublicKey::from_pem(&format!("{BEGIN}{rest}\n"), what));
         return keys.collect::<Result<_, _>>().map_err(failed);
     }
     let trust = Trust::open(text.as_bytes(), None).map_err(failed)?;
