@@ -65,6 +65,7 @@ pub struct Settings {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
     let metrics = Metrics::new();
     let config = config(&settings, metrics.clone())?;
+    let keys = config.keys.clone();
     let halt = stop.child_token();
     let mut folding = coordinator::start(config, halt.clone())
         .map_err(|source| Error::service("start the coordinator", source))?;
@@ -74,7 +75,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         folded.map_err(|source| Error::service("go on as coordinator", source))
     };
     let serving = async {
-        let served = serve_api(&settings, metrics, halt.clone()).await;
+        let served = serve_api(&settings, (metrics, keys), halt.clone()).await;
         halt.cancel();
         served
     };
@@ -128,7 +129,7 @@ fn at_least(text: &str, least: Duration, spoken: &str) -> Result<Duration, Strin
 /// Serves the API where an address is given; waits for the end where none is.
 async fn serve_api(
     settings: &Settings,
-    metrics: Metrics,
+    (metrics, keys): (Metrics, Option<Keys>),
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let Some(address) = settings.listen else {
@@ -150,6 +151,7 @@ async fn serve_api(
             config: settings.router_config.clone(),
             policies: settings.policies.clone(),
         },
+        keys,
     };
     let api = api::open(parts, &stop).await?;
     let listener = TcpListener::bind(address)

@@ -82,6 +82,7 @@ impl Roles {
             objects: store.clone(),
             metrics,
             router: router(project),
+            keys: Some(keys(stack)),
         };
         let api = api::open(parts, &stop).await?;
         let serve = serve::serve(listener, api, stop.clone());

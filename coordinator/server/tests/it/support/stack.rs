@@ -99,7 +99,7 @@ impl Stack {
         let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
-        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
+        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing, keys: None };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(serve::serve(listener, Api::new(app, metrics), stop.clone()));
