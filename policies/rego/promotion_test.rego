@@ -32,7 +32,9 @@ good := {
 	"sbom": {"documents": 1, "components": 2, "licences": ["MIT"], "unlicensed": 0},
 }
 
-said(changes) := promotion.deny with input as object.union(good, changes) with data.config.promotion.environments as environments
+said(changes) := reasons if {
+	reasons := promotion.deny with input as object.union(good, changes) with data.config.promotion.environments as environments
+}
 
 denied(changes, words) if {
 	some reason in said(changes)
