@@ -74,6 +74,10 @@ pub enum Command {
     Router(commands::router::Args),
     /// Keep, compare, render and label prompts.
     Prompts(commands::prompts::Args),
+    /// Set, list, rotate and revoke values that steps get and nobody reads back.
+    Secrets(commands::secrets::Args),
+    /// Make and rotate the key-encryption keys of a server.
+    Keys(commands::keys::Args),
     /// Test, check, explain and replay policies.
     Policy(commands::policy::Args),
     /// Tell the story of a real build, and of parts of the system that die in it.
@@ -105,6 +109,8 @@ impl Command {
             Self::Route(args) => commands::route::perform(args, global, output).await,
             Self::Router(args) => commands::router::perform(args, output),
             Self::Prompts(args) => commands::prompts::perform(args, global, output).await,
+            Self::Secrets(args) => commands::secrets::perform(args, global, output).await,
+            Self::Keys(args) => commands::keys::perform(args, output),
             Self::Policy(args) => commands::policy::perform(args, global, output).await,
             Self::Demo(args) => commands::demo::perform(args, output).await,
             Self::Doctor(args) => commands::doctor::perform(args, global, output).await,

@@ -57,6 +57,9 @@ pub const ROUTER_CONFIG: &str = "MAESTRO_ROUTER_CONFIG";
 /// The directory of policies, for a coordinator that serves the API.
 pub const POLICIES: &str = "MAESTRO_POLICIES";
 
+/// The file of key-encryption keys of secrets, for a coordinator that serves the API.
+pub const SECRETS_KEY_FILE: &str = "MAESTRO_SECRETS_KEY_FILE";
+
 /// How long a coordinator keeps decisions of the router, as `30d`.
 pub const KEEP_DECISIONS: &str = "MAESTRO_KEEP_DECISIONS";
 

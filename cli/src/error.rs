@@ -74,6 +74,9 @@ pub enum Error {
         /// The line, and what is wrong.
         fault: maestro_prompts::Fault,
     },
+    /// A file of key-encryption keys cannot be made or used.
+    #[error(transparent)]
+    Keys(maestro_evidence::secret::kek::Error),
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -182,6 +185,7 @@ impl Error {
             }
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
+            Self::Keys(_) => Some("MAE-7060"),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
             _ => None,
@@ -204,6 +208,10 @@ impl Error {
             Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
             Self::Rendering { .. } => Some(
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),
+            ),
+            Self::Keys(_) => Some(
+                "`maestro keys init FILE` makes a file, `maestro keys list FILE` shows what one holds"
+                    .to_owned(),
             ),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
                 hint.clone()

@@ -2,10 +2,13 @@
 //! is told an address.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use maestro_evidence::secret::key_file::KeyFile;
 use maestro_server::api::serve;
+use maestro_server::app::secrets::Keys;
 use maestro_server::background::retention::{CALLS_MIN, DECISIONS_MIN, Keep};
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing;
@@ -40,6 +43,9 @@ pub struct Settings {
     /// it is named, nothing is permitted that its policies do not permit.
     #[arg(long, env = env_vars::POLICIES, value_name = "DIRECTORY")]
     policies: Option<PathBuf>,
+    /// The file of key-encryption keys that secrets are kept by, as `maestro keys init` makes it.
+    #[arg(long, env = env_vars::SECRETS_KEY_FILE, value_name = "FILE")]
+    secrets_key_file: Option<PathBuf>,
     /// How long decisions of the router are kept, at least 1h.
     #[arg(long, env = env_vars::KEEP_DECISIONS, default_value = "30d", value_name = "TIME", value_parser = keep_decisions)]
     keep_decisions: Duration,
@@ -133,6 +139,7 @@ async fn serve_api(
             config: settings.router_config.clone(),
             policies: settings.policies.clone(),
         },
+        keys: keys(settings.secrets_key_file.as_deref())?,
     };
     let api = api::open(parts, &stop).await?;
     let listener = TcpListener::bind(address)
@@ -141,6 +148,13 @@ async fn serve_api(
     tracing::info!(%address, "the API takes requests");
     serve::serve(listener, api, stop).await;
     Ok(())
+}
+
+/// A file that holds no keys is found when the server starts, and not when somebody needs one.
+fn keys(file: Option<&Path>) -> Result<Keys, Error> {
+    let Some(file) = file else { return Ok(Keys::default()) };
+    KeyFile::ids(file).map_err(Error::Keys)?;
+    Ok(Keys::of(Arc::new(KeyFile::at(file))))
 }
 
 #[cfg(test)]

@@ -8,4 +8,5 @@ pub mod problem;
 pub mod prompts;
 pub mod route;
 pub mod runs;
+pub mod secrets;
 pub mod steps;

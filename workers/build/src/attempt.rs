@@ -14,6 +14,7 @@ use crate::outputs;
 use crate::parameters::Request;
 use crate::preset::Recipe;
 use crate::process::{self, Process, Sink, Tail};
+use crate::secret_files::SecretFiles;
 use crate::settings::Settings;
 use crate::workspace::{self, Filling, plain};
 
@@ -40,13 +41,16 @@ impl Attempt<'_> {
         let directory = working_directory(&places, &request).await?;
         let recipe = Recipe::of(&request, &directory)?;
         let toolchain = recipe.variables(&places.home);
-        let variables = environment::of_step(self.settings, &places, task, toolchain)?;
+        let mut variables = environment::of_step(self.settings, &places, task, toolchain)?;
+        let secrets = &self.execution.secrets;
+        let files = SecretFiles::put(&places.home, secrets, &mut variables).await?;
         for command in &recipe.commands {
             if recipe.shown {
                 self.execution.log.line(&format!("$ {command}")).await;
             }
             self.run(command, &directory, &variables).await?;
         }
+        drop(files);
         self.unless_stopped(self.result(&places)).await
     }
 
@@ -68,7 +72,7 @@ impl Attempt<'_> {
         variables: &Variables,
     ) -> Result<(), Error> {
         let process = Process { line, directory, variables };
-        let mut tail = Tail::default();
+        let mut tail = Tail::without_secrets(&self.execution.redactor);
         let mut sink = Sink { tail: &mut tail, log: Some(&self.execution.log) };
         let ended = process::run(process, &self.execution.stop, &mut sink).await?;
         let command = line.to_string();
@@ -85,7 +89,7 @@ impl Attempt<'_> {
     async fn result(&self, places: &Places) -> Result<Outcome, Error> {
         let declared = &self.execution.task.outputs;
         Ok(Outcome::Succeeded {
-            outputs: outputs::read(&places.output).await?,
+            outputs: outputs::read(&places.output, &self.execution.redactor).await?,
             artifacts: outputs::keep(&self.execution.store, &places.workspace, declared).await?,
         })
     }

@@ -8,6 +8,7 @@
 //! | `preset` | which commands build or test a project of a toolchain |
 //! | `workspace` | fills a directory from a git commit, a tree and input artifacts |
 //! | `environment` | the variables of a step's processes: these and no others |
+//! | `secret_files` | the step's secrets: variables, and files that are wiped |
 //! | `process` | one process group from its start to its last process' end |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
 //! | `attempt` | one execution, from task to outcome |
@@ -25,6 +26,7 @@ mod outputs;
 mod parameters;
 mod preset;
 mod process;
+mod secret_files;
 pub mod settings;
 mod workspace;
 
@@ -54,6 +56,10 @@ impl BuildPool {
 impl Handler for BuildPool {
     fn actions(&self) -> Vec<ActionInfo> {
         catalogue::actions()
+    }
+
+    fn takes_secrets(&self) -> bool {
+        true
     }
 
     fn carry_out(&self, execution: Execution) -> Carried {

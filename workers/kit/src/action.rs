@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::account::Account;
 use crate::ledger::Ledger;
 use crate::log::LogSink;
+use crate::redact::Redactor;
 use crate::router::RouterClient;
 use crate::scratch::Scratch;
+use crate::secrets::Secrets;
 
 /// One carrying-out of an attempt, with all that its handler may use.
 pub struct Execution {
@@ -29,6 +31,11 @@ pub struct Execution {
     /// handler then ends its processes and returns [`Outcome::Cancelled`] (the kit turns it into
     /// the right outcome where the time was up).
     pub stop: CancellationToken,
+    /// The secrets that the step declares, by the variable that gets each.
+    pub secrets: Secrets,
+    /// Knows how to take them out of texts. The kit does so with the log and with what is reported; a
+    /// handler does it where it cuts what a process said.
+    pub redactor: Redactor,
     /// Where output goes; the kit streams it and keeps the whole as an artifact.
     pub log: LogSink,
     /// Where bytes are kept.
@@ -59,6 +66,11 @@ pub trait Handler: Send + Sync + 'static {
     /// that a dead worker leaves behind would else go one after the other.
     fn alone_from(&self) -> u32 {
         2
+    }
+
+    /// Whether it hands secrets on to what it runs. A step that declares some fails where it does not.
+    fn takes_secrets(&self) -> bool {
+        false
     }
 
     /// Carries one attempt out.

@@ -12,6 +12,7 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{
     ITEMS_MAX, InputArtifact, Items, NODES_MAX, Node, OutputArtifact, PLAN_VERSION, Plan, Workspace,
 };
+use maestro_schemas::secret::USES_MAX;
 use serde_json::Value;
 
 use crate::expression::name::names;
@@ -29,6 +30,9 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// The most declared variables, artifacts in and artifacts out of one node, each.
 pub const ENTRIES_MAX: usize = 256;
+
+/// What the names of variables begin with that no step can declare.
+pub const RESERVED: &str = "MAESTRO_";
 
 /// The longest that an attempt may run: 3 days, the age below which no artifact is collected.
 pub const TIMEOUT_MS_MAX: u64 = 3 * 24 * 60 * 60 * 1000;
@@ -232,6 +236,7 @@ impl Faults<'_> {
         self.edges("reads", &self.node.reads)?;
         self.reach()?;
         self.sizes()?;
+        self.secrets()?;
         self.policy()?;
         self.fan_out()?;
         self.artifacts()
@@ -299,6 +304,20 @@ impl Faults<'_> {
         })?;
         require(node.env.keys().all(|name| is_variable(name)), || {
             "a name of its environment is not letters, digits and _".into()
+        })
+    }
+
+    fn secrets(&self) -> Checked {
+        let node = self.node;
+        require(node.secrets.len() <= USES_MAX, || {
+            format!("{} secrets are too many; the most is {USES_MAX}", node.secrets.len())
+        })?;
+        let mut names = node.secrets.keys();
+        require(names.all(|name| is_variable(name) && !name.starts_with(RESERVED)), || {
+            "a variable of its secrets is not letters, digits and _, or is Maestro's own".into()
+        })?;
+        require(node.secrets.keys().all(|name| !node.env.contains_key(name)), || {
+            "a variable of its secrets is one of its environment too".into()
         })
     }
 

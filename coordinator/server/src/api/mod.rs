@@ -30,6 +30,7 @@ pub mod role;
 pub mod route;
 mod routing;
 mod runs;
+mod secrets;
 pub mod serve;
 mod steps;
 mod whoami;
@@ -86,6 +87,7 @@ pub fn routes() -> Vec<Route> {
         catalogue::routes(),
         cost::routes(),
         prompts::routes(),
+        secrets::routes(),
         routing::routes(),
         errors::routes(),
     ]

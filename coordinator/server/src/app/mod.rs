@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod cancel_run;
+pub mod deliver_secrets;
 pub mod follow_run;
 pub mod learn;
 pub mod list_attempts;
@@ -17,6 +18,7 @@ pub mod objects;
 pub mod prompts;
 pub mod read_log;
 pub mod rerun;
+pub mod secrets;
 pub mod send_command;
 pub mod settle_calls;
 pub mod show_cost;
@@ -47,6 +49,8 @@ pub struct App {
     pub objects: ArtifactStore,
     /// Which model a prompt goes to.
     pub routing: Routing,
+    /// What wraps the keys of secrets.
+    pub keys: secrets::Keys,
 }
 
 /// Who asks, and of which tenant.
@@ -99,6 +103,9 @@ pub enum Error {
         /// The line, what was found and what was expected.
         message: String,
     },
+    /// A secret is not kept, found or given out.
+    #[error(transparent)]
+    Secret(secrets::Fault),
     /// A plan cannot be run.
     #[error("{0}")]
     Unsound(String),

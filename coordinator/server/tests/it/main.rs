@@ -22,6 +22,7 @@ mod api_scores;
 mod api_steps;
 mod collector;
 mod retention;
+mod secrets;
 mod store_commit;
 mod store_load;
 mod store_records;
