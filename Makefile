@@ -3,7 +3,7 @@ CLOCK := scripts/with-clock.sh
 LOGS := target/logs
 MAESTRO := target/release/maestro
 
-.PHONY: demo test test-peers bench check tools build
+.PHONY: demo test test-peers bench check tools peers build
 
 demo: tools build
 	@$(MAESTRO) demo
@@ -12,7 +12,7 @@ test: tools
 	@$(CLOCK) "building the tests" $(LOGS)/build-tests.log cargo test --workspace --locked --no-run
 	@$(CLOCK) "running the tests" $(LOGS)/test.log cargo test --workspace --locked --no-fail-fast
 
-test-peers: tools
+test-peers: tools peers
 	@$(CLOCK) "building what the tests start" $(LOGS)/build-peers.log cargo build --workspace --locked
 	@$(CLOCK) "running the tests against peers" $(LOGS)/test-peers.log cargo test --workspace --locked --test peers -- --skip brownout
 	@$(CLOCK) "running a brownout of four providers" $(LOGS)/test-brownout.log cargo test --workspace --locked --test peers brownout -- --nocapture
@@ -28,6 +28,9 @@ check:
 
 tools:
 	@scripts/get-tools.sh
+
+peers:
+	@scripts/get-tools.sh --peers
 
 build:
 	@$(CLOCK) "building maestro" $(LOGS)/build.log cargo build --release --locked --bin maestro

@@ -1,13 +1,17 @@
 #!/bin/sh
 # Gets what the local stack and the tests need and the machine lacks, into .tools: nats-server,
-# Postgres where the system has none that is new enough, and LiteLLM's proxy for steps that call
-# models. What is there is left alone, so the second time needs no network.
+# Postgres where the system has none that is new enough, LiteLLM's proxy for steps that call models,
+# and bubblewrap, which steps that run programs are kept in, where apt has it. What is there is left alone, so the second time needs no network.
 #
 #   scripts/get-tools.sh                  what is missing
 #   scripts/get-tools.sh --postgres=npm   besides, npm's Postgres into .tools/postgres-npm, even
 #                                         where the system has one; use it by MAESTRO_POSTGRES_BIN
+#   scripts/get-tools.sh --peers          besides, what only the tests against peers need, into .tools/peers:
+#                                         the lists in scripts/peers; and a registry, skopeo and buildah
+#                                         of the system's Debian, unpacked and not installed
 #
-# All downloads are pinned and checked by digest. No install script of a package is run.
+# All downloads are pinned and checked by digest; Debian's packages, of which the system says which fit, by
+# apt. No install script of a package is run.
 set -eu
 
 NATS=2.15.1
@@ -204,13 +208,153 @@ litellm() {
   step "LiteLLM $(sed -n 's/^litellm==\([0-9.]*\).*/\1/p' deploy/router/litellm.lock)" get_litellm
 }
 
+# --- bubblewrap ------------------------------------------------------------------------------
+
+has_bubblewrap() {
+  for file in "${MAESTRO_BWRAP:-}" "$tools/bin/bwrap" "$(command -v bwrap || true)"; do
+    if [ -n "$file" ] && "$file" --version >/dev/null 2>&1; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Unpacked and not installed, so that nobody has to be root.
+get_bubblewrap() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  (cd "$new" && apt-get download bubblewrap)
+  expected=$(apt-cache show bubblewrap | sed -n 's/^SHA256: //p')
+  found=$(sha256sum "$new"/bubblewrap_*.deb | cut -d ' ' -f 1)
+  echo "$expected" | grep -qx "$found" || { echo "digest is $found, expected one of $expected"; exit 1; }
+  dpkg-deb -x "$new"/bubblewrap_*.deb "$new/package"
+  "$new/package/usr/bin/bwrap" --version
+  mkdir -p "$tools/bin"
+  mv -f "$new/package/usr/bin/bwrap" "$tools/bin/bwrap"
+}
+
+bubblewrap() {
+  if has_bubblewrap; then
+    return
+  fi
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then
+    echo "  bubblewrap is left out: it is got by apt alone; install it, or strict steps find no worker"
+    return
+  fi
+  if ! apt-cache show bubblewrap >/dev/null 2>&1; then
+    echo "  bubblewrap is left out: apt does not know it; run apt-get update, or strict steps find no worker"
+    return
+  fi
+  step "bubblewrap" get_bubblewrap
+}
+
+# --- peers of the tests ----------------------------------------------------------------------
+
+peers_mark() {
+  python3 -c 'import sys; print(sys.version_info[:2], sys.platform)'
+  cat scripts/peers/requirements.txt scripts/peers/package-lock.json
+}
+
+has_lists() {
+  [ -d "$tools/peers/node" ] && peers_mark | cmp -s - "$tools/peers/installed"
+}
+
+# Both lists name everything with its digest, and no script of a package is run. `npm ci` refuses a
+# list without the packages for other machines, though they are left out; so it is `npm install`,
+# and then each package that came must be one of the list.
+get_lists() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  python3 -m pip install --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes -r scripts/peers/requirements.txt --target "$new/peers/python"
+  mkdir "$new/peers/node"
+  cp scripts/peers/package.json scripts/peers/package-lock.json "$new/peers/node"
+  (cd "$new/peers/node" &&
+    npm install --no-save --ignore-scripts --omit=optional --no-audit --no-fund)
+  node -e '
+    const fs = require("fs"), path = require("path");
+    const [dir, listed] = process.argv.slice(1);
+    const read = (file) => JSON.parse(fs.readFileSync(file)).packages;
+    const list = read(listed), came = read(path.join(dir, "node_modules/.package-lock.json"));
+    for (const [name, { integrity }] of Object.entries(came)) {
+      if (!integrity || list[name]?.integrity !== integrity) throw new Error(`${name} is not of the list`);
+    }
+  ' "$new/peers/node" scripts/peers/package-lock.json
+  peers_mark >"$new/peers/installed"
+  mkdir -p "$tools/peers"
+  (cd "$tools/peers" && rm -rf python node installed)
+  mv "$new"/peers/* "$tools/peers"
+}
+
+PEERS="docker-registry skopeo buildah"
+PEERS_LIBRARIES="libgpgme11 libassuan0 libgpg-error0 libseccomp2 libdevmapper1.02.1"
+
+has_servers() {
+  for peer in $PEERS; do
+    [ -x "$tools/peers/bin/$peer" ] && "$tools/peers/bin/$peer" --version >/dev/null 2>&1 || return 1
+  done
+}
+
+# Unpacks Debian's packages below one directory, and puts a starter for each program beside it that
+# finds its libraries there.
+get_servers() {
+  set -eu
+  new=$(mktemp -d "$tools/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  mkdir "$new/packages" "$new/peers" "$new/peers/bin"
+  # Words are meant.
+  # shellcheck disable=SC2086
+  (cd "$new/packages" && { apt-get download $PEERS $PEERS_LIBRARIES ||
+    { apt-get update && apt-get download $PEERS $PEERS_LIBRARIES; }; })
+  for package in "$new"/packages/*.deb; do
+    dpkg-deb -x "$package" "$new/peers/debian"
+  done
+  mkdir -p "$tools/peers"
+  rm -rf "$tools/peers/debian" "$tools/peers/bin"
+  mv "$new"/peers/* "$tools/peers"
+  cd -P "$tools/peers"
+  set -- "$PWD/debian/usr/lib/$(uname -m)-linux-gnu" "$PWD/debian/lib/$(uname -m)-linux-gnu"
+  for peer in docker-registry skopeo; do
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s:%s exec "%s" "$@"\n' "$1" "$2" "$PWD/debian/usr/bin/$peer" >bin/$peer
+  done
+  # What buildah runs in a chroot is itself with an empty environment, so it has its libraries by the
+  # loader's own list, in a place that no other program sees.
+  PATH=$PATH:/usr/sbin:/sbin ldconfig -C ld.so.cache "$@"
+  cat >bin/buildah <<STARTER
+#!/bin/sh
+exec unshare --mount --propagation private \\
+  sh -c 'mount --bind "\$0" /etc/ld.so.cache && exec "\$@"' \\
+  "$PWD/ld.so.cache" "$PWD/debian/usr/bin/buildah" "\$@"
+STARTER
+  chmod 755 bin/*
+  has_servers || { echo "what came does not run here; buildah needs root"; exit 1; }
+}
+
+peers() {
+  if ! has_lists; then
+    need python3 "the tests' peers" python3
+    need npm "the tests' peers" npm
+    step "peers of the tests" get_lists
+  fi
+  if ! has_servers; then
+    command -v apt-get >/dev/null 2>&1 ||
+      fail "the tests against peers need docker-registry, skopeo and buildah; install them, and link them into .tools/peers/bin"
+    need dpkg-deb "docker-registry, skopeo and buildah" dpkg
+    step "docker-registry, skopeo, buildah" get_servers
+  fi
+}
+
 # --- what is asked for -----------------------------------------------------------------------
 
 forced=
+with_peers=
 for argument in "$@"; do
   case $argument in
     --postgres=npm) forced=yes ;;
-    *) fail "unknown argument $argument; known: --postgres=npm" ;;
+    --peers) with_peers=yes ;;
+    *) fail "unknown argument $argument; known: --postgres=npm, --peers" ;;
   esac
 done
 
@@ -223,3 +367,5 @@ elif ! has_postgres; then
   postgres "$tools/postgres"
 fi
 litellm
+bubblewrap
+[ -z "$with_peers" ] || peers

@@ -60,6 +60,14 @@ pub enum Command {
     Logs(commands::logs::Args),
     /// List and fetch what steps made.
     Artifacts(commands::artifacts::Args),
+    /// Write out what was signed of a run.
+    Evidence(commands::evidence::Args),
+    /// Check that evidence, or an artifact, is what was signed.
+    Verify(commands::verify::Args),
+    /// Make, list, rotate and revoke the keys that sign.
+    Keys(commands::keys::Args),
+    /// Say what a directory's project is made of, as a CycloneDX document.
+    Sbom(commands::sbom::Args),
     /// Show what calls of models cost.
     Cost(commands::cost::Args),
     /// Show the pools and their workers.
@@ -76,8 +84,8 @@ pub enum Command {
     Prompts(commands::prompts::Args),
     /// Set, list, rotate and revoke values that steps get and nobody reads back.
     Secrets(commands::secrets::Args),
-    /// Make and rotate the key-encryption keys of a server.
-    Keys(commands::keys::Args),
+    /// List, prove and verify what was done.
+    Audit(commands::audit::Args),
     /// Test, check, explain and replay policies.
     Policy(commands::policy::Args),
     /// Tell the story of a real build, and of parts of the system that die in it.
@@ -102,6 +110,10 @@ impl Command {
             Self::Runs(args) => commands::runs::perform(args, global, output).await,
             Self::Logs(args) => commands::logs::perform(args, global, output).await,
             Self::Artifacts(args) => commands::artifacts::perform(args, global, output).await,
+            Self::Evidence(args) => commands::evidence::perform(args, global, output).await,
+            Self::Verify(args) => commands::verify::perform(args, global, output).await,
+            Self::Keys(args) => commands::keys::perform(args, output).await,
+            Self::Sbom(args) => commands::sbom::perform(&args, output),
             Self::Cost(args) => commands::cost::perform(args, global, output).await,
             Self::Pools(args) => commands::pools::perform(args, global, output).await,
             Self::Coordinator(args) => commands::coordinator::perform(args, output).await,
@@ -110,7 +122,7 @@ impl Command {
             Self::Router(args) => commands::router::perform(args, output),
             Self::Prompts(args) => commands::prompts::perform(args, global, output).await,
             Self::Secrets(args) => commands::secrets::perform(args, global, output).await,
-            Self::Keys(args) => commands::keys::perform(args, output),
+            Self::Audit(args) => commands::audit::perform(args, global, output).await,
             Self::Policy(args) => commands::policy::perform(args, global, output).await,
             Self::Demo(args) => commands::demo::perform(args, output).await,
             Self::Doctor(args) => commands::doctor::perform(args, global, output).await,

@@ -191,7 +191,7 @@ mod tests {
                 .collect();
             // The commit comes with the repository that `init` begins.
             let expected: &[(&str, &str)] = match template {
-                Template::IntelgraphBuild => &[("git", "git.sha"), ("action", "container.build")],
+                Template::IntelgraphBuild => &[("git", "git.sha")],
                 _ => &[],
             };
             assert_eq!(kinds, expected, "{template:?}");

@@ -9,6 +9,9 @@ pub const TOKEN: &str = "MAESTRO_TOKEN";
 /// The project, `default` where it is not set. `--project` goes before it.
 pub const PROJECT: &str = "MAESTRO_PROJECT";
 
+/// The time that an SBOM tells, in seconds since 1970: <https://reproducible-builds.org/specs/source-date-epoch/>.
+pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// Any value but the empty one turns colours off: <https://no-color.org>.
 pub const NO_COLOR: &str = "NO_COLOR";
 
@@ -48,6 +51,12 @@ pub const LOG: &str = "MAESTRO_LOG";
 /// The program nats-server of a local stack: this one or none.
 pub const NATS_SERVER: &str = "MAESTRO_NATS_SERVER";
 
+/// The program bubblewrap that steps run in: this one or none.
+pub const BWRAP: &str = "MAESTRO_BWRAP";
+
+/// The strongest sandbox that a build worker uses.
+pub const SANDBOX: &str = "MAESTRO_SANDBOX";
+
 /// The directory of Postgres' programs for a local stack: this one or none.
 pub const POSTGRES_BIN: &str = "MAESTRO_POSTGRES_BIN";
 
@@ -57,6 +66,14 @@ pub const ROUTER_CONFIG: &str = "MAESTRO_ROUTER_CONFIG";
 /// The directory of policies, for a coordinator that serves the API.
 pub const POLICIES: &str = "MAESTRO_POLICIES";
 
+/// The directory of keys, for a coordinator that signs and for `maestro keys`.
+pub const KEYS: &str = "MAESTRO_KEYS";
+
+/// The passphrase of the keys that sign.
+pub const KEY_PASSPHRASE: &str = "MAESTRO_KEY_PASSPHRASE";
+
+/// The passphrase of the root key; that of [`KEY_PASSPHRASE`] where it is not set.
+pub const ROOT_PASSPHRASE: &str = "MAESTRO_ROOT_PASSPHRASE";
 /// The file of key-encryption keys of secrets, for a coordinator that serves the API.
 pub const SECRETS_KEY_FILE: &str = "MAESTRO_SECRETS_KEY_FILE";
 
@@ -88,6 +105,10 @@ pub const OLLAMA_HOST: &str = "MAESTRO_OLLAMA_HOST";
 
 /// The same by Ollama's own name for it; [`OLLAMA_HOST`] goes before it.
 pub const OLLAMAS_OWN_HOST: &str = "OLLAMA_HOST";
+
+/// A Docker `config.json` with credentials for registries of containers, for a worker of the pool
+/// `build` and for a local stack.
+pub const REGISTRY_AUTH: &str = "MAESTRO_REGISTRY_AUTH";
 
 /// Keys of model providers, which a local stack hands to its LiteLLM and to nobody else.
 pub const PROVIDER_KEYS: [&str; 8] = [

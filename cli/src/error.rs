@@ -74,9 +74,41 @@ pub enum Error {
         /// The line, and what is wrong.
         fault: maestro_prompts::Fault,
     },
+    /// A key, or a directory of keys, cannot be used.
+    #[error(transparent)]
+    Key(#[from] maestro_evidence::key::Error),
+    /// A file of expectations cannot be read.
+    #[error("{}: {source}", path.display())]
+    Expectation {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: toml::de::Error,
+    },
+    /// A directory's packages could not be read.
+    #[error(transparent)]
+    Sbom(#[from] maestro_evidence::sbom::Error),
+    /// The audit log is not as it was signed.
+    #[error("{message}{}", if *.more == 0 { String::new() } else { format!("; and {more} more") })]
+    Audit {
+        /// What was found first.
+        message: String,
+        /// How much more was found.
+        more: usize,
+        /// Whether it is about a signed head and not about an entry.
+        is_head: bool,
+    },
+    /// A proof of an entry of the audit log does not hold.
+    #[error("{what} is no proof that holds")]
+    Proof {
+        /// The file, or the entry.
+        what: String,
+        /// What is wrong.
+        source: maestro_evidence::log::Error,
+    },
     /// A file of key-encryption keys cannot be made or used.
     #[error(transparent)]
-    Keys(maestro_evidence::secret::kek::Error),
+    KeyFile(maestro_evidence::secret::kek::Error),
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -185,9 +217,15 @@ impl Error {
             }
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
-            Self::Keys(_) => Some("MAE-7060"),
+            Self::Sbom(refused) => Some(refused.code().as_str()),
+            Self::KeyFile(_) => Some("MAE-7060"),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
+            Self::Key(error) => Some(error.code()),
+            Self::Expectation { .. } => Some("MAE-7096"),
+            Self::Audit { is_head: false, .. } => Some("MAE-7075"),
+            Self::Audit { .. } => Some("MAE-7076"),
+            Self::Proof { .. } => Some("MAE-7077"),
             _ => None,
         }
     }
@@ -202,15 +240,19 @@ impl Error {
                 "the head is topic,prompt_chars,weak_correct,strong_correct, in any order, and a row is as high_school_chemistry,329,0,1"
                     .to_owned(),
             ),
+            Self::Expectation { .. } => {
+                Some("the fields of a file of expectations stand in docs/supply-chain.md".to_owned())
+            }
             Self::HookInput { .. } => {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }
+            Self::Sbom(refused) => Some(refused.hint().to_owned()),
             Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
             Self::Rendering { .. } => Some(
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),
             ),
-            Self::Keys(_) => Some(
-                "`maestro keys init FILE` makes a file, `maestro keys list FILE` shows what one holds"
+            Self::KeyFile(_) => Some(
+                "`maestro secrets keys init FILE` makes a file, `maestro secrets keys list FILE` shows what one holds"
                     .to_owned(),
             ),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {

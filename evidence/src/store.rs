@@ -7,6 +7,7 @@
 //! collected between the moment somebody relied on it and the commit that names it.
 
 mod error;
+pub mod log;
 mod memory;
 mod read;
 mod staging;

@@ -196,10 +196,13 @@ fn where_rules_forbid_all_it_is_403_and_where_some_have_to_wait_503() {
     let secret = RouteRequest { tags: vec!["secret".to_owned()], ..request("weak") };
     let refusal = refused(&facts, &secret, "cost");
     assert_eq!((refusal.status, refusal.retry_after_ms), (403, None));
-    assert!(refusal.to_string().contains("MAE-4002"));
+    assert!(refusal.to_string().starts_with("MAE-4002 no model may serve this request: "));
     stand(&mut facts, "weak-1", Standing::Throttled(10_700));
     let refusal = refused(&facts, &request("weak"), "cost");
     assert_eq!((refusal.status, refusal.retry_after_ms), (503, Some(700)));
+    assert!(
+        refusal.to_string().starts_with("MAE-4011 no model can serve this request now: weak-1")
+    );
 }
 
 #[test]

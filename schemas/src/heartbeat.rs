@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::ActionInfo;
 use crate::id::{ExecutionId, RunId, WorkerId};
 use crate::name::PoolName;
+use crate::sandbox::Offered;
 use crate::step::{AttemptToken, StepAddress};
 
 /// How often a worker says that it lives, in milliseconds; it speaks at once when something changed.
@@ -29,6 +30,9 @@ pub struct Heartbeat {
     /// What it serves; present on connect and every 5 s.
     #[serde(default)]
     pub actions: Option<Vec<ActionInfo>>,
+    /// What it keeps its steps in, where it starts programs for them.
+    #[serde(default)]
+    pub sandbox: Option<Offered>,
     /// What it has in hand.
     pub running: Vec<RunningExecution>,
 }

@@ -155,6 +155,8 @@ ids! {
     TokenId = "tok";
     /// One answer of the router.
     DecisionId = "dec";
+    /// What somebody did that is no command about a run; its entry in the audit log bears it.
+    ActId = "act";
 }
 
 #[cfg(test)]

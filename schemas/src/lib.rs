@@ -19,6 +19,7 @@
 pub mod action;
 pub mod api;
 pub mod artifact;
+pub mod audit;
 pub mod call;
 pub mod codec;
 pub mod command;
@@ -35,6 +36,7 @@ pub mod plan;
 pub mod prompt;
 pub mod report;
 pub mod route;
+pub mod sandbox;
 pub mod secret;
 pub mod sse;
 pub mod step;

@@ -15,6 +15,7 @@ use crate::action::Effect;
 use crate::digest::Digest;
 use crate::name::PoolName;
 use crate::outcome::FailureClass;
+use crate::sandbox::{Isolation, Network};
 use crate::secret::SecretUse;
 
 /// The version of the plan's form that this build writes.
@@ -39,7 +40,8 @@ pub struct Plan {
     /// The inputs, with defaults filled in and types checked.
     #[serde(default)]
     pub inputs: BTreeMap<String, Value>,
-    /// Named facts that expressions read at run time beside `inputs` and `steps`, as `git`.
+    /// Named facts that expressions read at run time beside `inputs` and `steps`: `git`, which is here
+    /// too where workspaces hold the directory's files, as the source that evidence names.
     #[serde(default)]
     pub facts: BTreeMap<String, Value>,
     /// The sections, in the author's order.
@@ -143,6 +145,12 @@ pub struct Node {
     /// What of a worker it takes up.
     #[serde(default)]
     pub resources: Resources,
+    /// How it is kept apart from its worker's host; the best that the worker has where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// What of the network it reaches; none under `isolation: strict`, else all, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// The most that its attempts together may cost, in millionths of a US dollar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_microusd: Option<u64>,

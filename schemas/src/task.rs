@@ -9,6 +9,7 @@ use crate::artifact::Artifact;
 use crate::id::RunId;
 use crate::name::{PoolName, ProjectName};
 use crate::plan::{OutputArtifact, Resources, Workspace};
+use crate::sandbox::{Isolation, Network};
 use crate::secret::SecretUse;
 use crate::step::{AttemptToken, StepAddress};
 
@@ -25,6 +26,9 @@ pub struct Task {
     pub shard: u16,
     /// The tenant.
     pub project: ProjectName,
+    /// The pipeline's name; absent in what older builds sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     /// The pool that it was sent to.
     pub pool: PoolName,
     /// The step's id in the plan, as `build/typescript`, with `[item]` behind it in a fan-out.
@@ -49,6 +53,12 @@ pub struct Task {
     /// What of a worker it takes up.
     #[serde(default)]
     pub resources: Resources,
+    /// How it is kept apart from its worker's host; the best that the worker has where nothing is said.
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
+    /// What of the network it reaches; none under `isolation: strict`, else all, where nothing is said.
+    #[serde(default)]
+    pub network: Option<Network>,
     /// The files that its workspace begins with.
     #[serde(default)]
     pub workspace: Workspace,

@@ -1,8 +1,10 @@
 //! Named events: what is logged and counted is one thing, and can be looked for by its name.
 
+mod audit;
 mod retention;
 mod route;
 
+pub use self::audit::{AuditFailed, AuditLogged};
 pub use self::retention::{RetentionFailed, RowsExpired};
 pub use self::route::{CallEnded, RouteDecided, RouteRefused};
 

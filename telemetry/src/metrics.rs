@@ -3,6 +3,7 @@
 //!
 //! Labels hold pools, results and shards only, never ids: their number of values is bounded.
 
+pub mod audit;
 pub mod router;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use self::audit::AuditMetrics;
 use self::router::RouterMetrics;
 
 /// The media type of [`Metrics::text`].
@@ -120,6 +122,8 @@ pub struct Metrics {
     pub api_requests: Family<Answer, Counter>,
     /// How long the API took to answer.
     pub api_seconds: Seconds,
+    /// The audit log's own.
+    pub audit: AuditMetrics,
     /// The router's own.
     pub router: RouterMetrics,
     /// Executions that a worker began.
@@ -160,6 +164,7 @@ impl Metrics {
             bus_troubles: Family::default(),
             api_requests: Family::default(),
             api_seconds: seconds(),
+            audit: AuditMetrics::default(),
             router: RouterMetrics::default(),
             executions: Family::default(),
         };
@@ -169,6 +174,7 @@ impl Metrics {
         metrics.register_collection(&mut registry);
         metrics.register_pools(&mut registry);
         metrics.register_edges(&mut registry);
+        metrics.audit.register(&mut registry);
         metrics.router.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics

@@ -228,6 +228,7 @@ async fn garbage_on_what_may_be_lost_changes_nothing() {
         draining: false,
         leaving: false,
         actions: None,
+        sandbox: None,
         running: Vec::new(),
     };
     let heartbeat = subject::heartbeat(&boast.pool, id).to_string();

@@ -13,7 +13,7 @@ use maestro_schemas::id::RunId;
 use maestro_schemas::plan::{Node, Plan};
 use maestro_schemas::secret::SecretUse;
 use maestro_server::api::serve;
-use maestro_server::app::secrets::Keys;
+use maestro_server::app::secrets::Keyring;
 use maestro_streams::topology::Role;
 use maestro_telemetry::metrics::Metrics;
 use maestro_tests::harness::{Cluster, plan_of, until};
@@ -81,7 +81,7 @@ async fn serve_api(cluster: &Cluster, stop: &CancellationToken) -> Client {
         objects: cluster.store.clone(),
         metrics: Metrics::new(),
         router: Default::default(),
-        keys: Keys::of(Arc::new(KeyFile::at(key_file))),
+        keyring: Keyring::of(Arc::new(KeyFile::at(key_file))),
     };
     let api = api::open(parts, stop).await.expect("the API opens");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

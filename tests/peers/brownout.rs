@@ -276,6 +276,9 @@ async fn requests_are_answered_through_a_brownout_and_nothing_personal_goes_else
     let cuts = cuts.load(Ordering::Relaxed);
     eprintln!("{cuts} streams were cut; {shown} texts are marked as superseded");
     assert!(all_least > 98.0, "{told:?}");
+    // Else nothing was tested of what follows a failure.
+    assert!(told.fell_back > 0 && told.recovered > 0, "{told:?}");
+    assert!(cuts > 0 && shown > 0, "{cuts} streams were cut, {shown} texts are marked");
 }
 
 /// How many texts that were shown before a cut are marked so. Fails where one is not.

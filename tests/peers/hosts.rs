@@ -102,6 +102,26 @@ async fn where_no_host_has_it_loaded_the_one_whose_gpus_hold_it_is_asked() {
 }
 
 #[tokio::test]
+async fn a_host_whose_probe_hangs_is_asked_all_the_same_by_what_is_configured_of_its_memory() {
+    let (hangs, small) = (says("hangs").await, says("small").await);
+    hangs.hang_probe();
+    let hosts = [
+        Host { gpu_memory_bytes: Some(3 * GIB), ..small.host("small") },
+        Host {
+            gpu_memory_bytes: Some(6 * GIB),
+            probe_url: Some(hangs.probe_url()),
+            ..hangs.host("hangs")
+        },
+    ];
+    let begun = Instant::now();
+    let ended = stage(hosts).ask(ACTION, own("x")).await;
+    assert_eq!(ended.outputs()["text"], "hangs", "{}", ended.log);
+    assert!(ended.log.contains("6.0 GiB of its GPUs are free for 4.0 GiB"), "{}", ended.log);
+    // A second for the probe, the rest for a busy machine.
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
 async fn a_host_that_lacks_the_model_or_does_not_answer_is_not_asked() {
     let lacks = Ollama::start(&["other:7b"], [Turn::Say("lacks")]).await;
     let (mute, has) = (says("mute").await, says("has").await);
@@ -118,22 +138,33 @@ async fn a_host_that_lacks_the_model_or_does_not_answer_is_not_asked() {
     assert!(ended.failure().message.contains("mute: it does not answer within 2 s"));
 }
 
+/// A host that has the model loaded and does this, and one that answers: asked twice.
+async fn asked_twice(turn: Turn) -> Ollama {
+    let (bad, good) = (does([turn.clone()]).await, says("whole").await);
+    bad.load("own:latest", GIB, GIB);
+    let stage = stage([bad.host("bad"), good.host("good")]);
+    let ended = stage.ask(ACTION, own("x")).await;
+    assert_eq!(ended.outputs()["text"], "whole", "{turn:?}");
+    assert!(ended.log.contains("[superseded: "), "{turn:?}: {}", ended.log);
+    assert!(ended.log.ends_with("whole"), "{}", ended.log);
+    assert_eq!(deployment(&ended), "ollama:good");
+    assert_eq!(stage.ask(ACTION, own("y")).await.outputs()["text"], "whole");
+    bad
+}
+
 #[tokio::test]
 async fn a_host_that_fails_gives_way_and_is_left_alone_for_a_while() {
-    let turns =
-        [Turn::Cut("half a"), Turn::Fail("half a"), Turn::Refuse(500), Turn::Garble, Turn::Endless];
-    for turn in turns {
-        let (bad, good) = (does([turn.clone()]).await, says("whole").await);
-        bad.load("own:latest", GIB, GIB);
-        let stage = stage([bad.host("bad"), good.host("good")]);
-        let ended = stage.ask(ACTION, own("x")).await;
-        assert_eq!(ended.outputs()["text"], "whole", "{turn:?}");
-        assert!(ended.log.contains("[superseded: "), "{turn:?}: {}", ended.log);
-        assert!(ended.log.ends_with("whole"), "{}", ended.log);
-        assert_eq!(deployment(&ended), "ollama:good");
-        let again = stage.ask(ACTION, own("y")).await;
-        assert_eq!(again.outputs()["text"], "whole");
+    for turn in [Turn::Cut("half a"), Turn::Refuse(500)] {
+        let bad = asked_twice(turn.clone()).await;
         assert_eq!(bad.chats().len(), 1, "{turn:?}: it was not left alone");
+    }
+}
+
+#[tokio::test]
+async fn a_host_whose_answer_cannot_be_read_gives_way_and_is_asked_by_the_next_call() {
+    for turn in [Turn::Fail("half a"), Turn::Garble, Turn::Endless] {
+        let bad = asked_twice(turn.clone()).await;
+        assert_eq!(bad.chats().len(), 2, "{turn:?}: that was about one answer");
     }
 }
 
@@ -146,6 +177,23 @@ async fn a_host_that_failed_is_asked_again_where_nobody_else_is_left() {
     let with = json!({"models": ["own", "small:1b"], "prompt": "x"});
     assert_eq!(stage.ask(ACTION, with).await.outputs()["text"], "from the small one");
     assert_eq!(stage.ask(ACTION, own("y")).await.outputs()["text"], "whole");
+}
+
+#[tokio::test]
+async fn hosts_that_failed_are_asked_again_in_the_order_of_the_chain_where_it_has_no_other() {
+    let first = does([Turn::Cut("half a"), Turn::Cut("half a")]).await;
+    let turns = [Turn::Refuse(500), Turn::Say("from the small one")];
+    let second = Ollama::start(&["small:1b"], turns).await;
+    let stage = stage([first.host("gpu-1"), second.host("gpu-2")]);
+    let chain = json!({"models": ["own", "small:1b"], "prompt": "x"});
+    assert_eq!(stage.ask(ACTION, chain.clone()).await.failure().class, FailureClass::Transient);
+    assert_eq!((first.chats().len(), second.chats().len()), (1, 1));
+    let ended = stage.ask(ACTION, chain).await;
+    assert_eq!(ended.outputs()["text"], "from the small one", "{}", ended.log);
+    assert_eq!((first.chats().len(), second.chats().len()), (2, 2));
+    let calls = ended.ledger.calls();
+    let models: Vec<&str> = calls.iter().map(|call| call.model.as_str()).collect();
+    assert_eq!(models, ["own", "small:1b"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! LiteLLM's own proxy, with a provider behind it that does what a test says: asked by the llm pool, and
-//! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts.
+//! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts, registries
+//! of containers, and readers of our SBOMs.
 
 #![cfg(test)]
 
@@ -11,6 +12,7 @@ mod direct;
 mod governed;
 mod hook;
 mod hosts;
+mod images;
 mod killed;
 mod models;
 mod ollama;
@@ -18,7 +20,9 @@ mod own;
 mod permitted;
 mod plain;
 mod provider;
+mod registries;
 mod routed;
+mod sbom;
 mod scene;
 mod sealed;
 mod stage;

@@ -53,6 +53,8 @@ struct Book {
     gpu: Option<(u64, u64)>,
     version: Option<&'static str>,
     is_mute: bool,
+    /// Whether its probe takes questions and never answers.
+    hangs: bool,
     chats: Vec<Value>,
     keys: Vec<Option<String>>,
     /// Answers whose connection was closed before their end.
@@ -108,6 +110,11 @@ impl Ollama {
     /// Its probe answers with these bytes in all, and free.
     pub fn gpu(&self, total: u64, free: u64) {
         self.book().gpu = Some((total, free));
+    }
+
+    /// Its probe takes questions and never answers from now on.
+    pub fn hang_probe(&self) {
+        self.book().hangs = true;
     }
 
     /// Says that it is this version.
@@ -169,6 +176,9 @@ async fn version(State(book): State<Shared>) -> Json<Value> {
 }
 
 async fn gpu(State(book): State<Shared>) -> Response {
+    if lock(&book).hangs {
+        tokio::time::sleep(FOR_EVER).await;
+    }
     match lock(&book).gpu {
         Some((total, free)) => {
             Json(json!({ "gpu_memory_total_bytes": total, "gpu_memory_free_bytes": free }))

@@ -73,6 +73,25 @@ async fn where_the_router_acts_a_model_that_fails_gives_way_to_the_next_and_pers
     assert_eq!(run.state, "failed", "nobody said where our own runs");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_router_advises_what_was_asked_for_is_called_and_nothing_else() {
+    const PROMPT: &str = "Say what only this test says.";
+    let scene = scene("advise").await;
+    // Our own is the better one by that.
+    let with = json!({"model": "failing", "prompt": PROMPT, "objectives": "sovereignty"});
+    let run = scene.ask("litellm.generate", with).await;
+    assert_eq!((run.state.as_str(), run.models().as_slice()), ("failed", ["failing"].as_slice()));
+    assert!(run.calls[0].decided, "{run:?}");
+    let advised = until("the decision", || scene.decision()).await;
+    assert_eq!(advised, ("advise".to_owned(), "at-inhouse".to_owned()));
+    let (_, provider) = shared().await;
+    let asked = |model: &str| {
+        let seen = provider.seen(model);
+        seen.iter().filter(|body| body.to_string().contains(PROMPT)).count()
+    };
+    assert_eq!(["failing", "steady", "inhouse"].map(asked), [1, 0, 0]);
+}
+
 /// What Maestro adds to a call, with the router, the books and the answer's memory: printed, because it
 /// is this machine's.
 #[tokio::test(flavor = "multi_thread")]

@@ -144,6 +144,14 @@ impl Scene {
         .expect("calls")
     }
 
+    /// The mode and the deployment of the one decision that was made here, once it is kept.
+    pub(crate) async fn decision(&self) -> Option<(String, String)> {
+        sqlx::query_as("select mode, deployment from route_decision")
+            .fetch_optional(&self.rows)
+            .await
+            .expect("a decision")
+    }
+
     async fn log(&self, artifacts: Value) -> String {
         let artifacts: Vec<Artifact> = serde_json::from_value(artifacts).unwrap_or_default();
         let Some(log) = artifacts.iter().find(|one| one.role == LOG_ROLE) else {

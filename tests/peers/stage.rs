@@ -27,6 +27,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::provider::{Provider, Turn};
 
@@ -137,6 +138,7 @@ impl<P> Stage<P> {
         let (log, ledger) =
             (LogSink::kept(self.store.clone(), Redactor::default()), Ledger::default());
         let account = Account::alone(task, id, ledger.clone());
+        let beside = TaskTracker::new();
         let execution = Execution {
             task: Arc::new(task.clone()),
             id,
@@ -150,8 +152,11 @@ impl<P> Stage<P> {
             account,
             router: RouterClient::nobody(),
             scratch: Scratch::below(self.dir.path(), id),
+            beside: beside.clone(),
         };
         let outcome = self.pool.carry_out(execution).await;
+        beside.close();
+        beside.wait().await;
         let kept = log.finish().await;
         let text = match kept {
             Some(kept) => self.store.get(kept.digest, 1 << 20).await.expect("a log").to_vec(),
@@ -188,6 +193,7 @@ pub(crate) fn task(action: &str, with: Value) -> Task {
         token: AttemptToken { number: 1, epoch: 1 },
         shard: 0,
         project: "default".parse().expect("a name"),
+        pipeline: None,
         pool: maestro_llm::POOL.parse().expect("a name"),
         name: "ask/step".into(),
         action: action.into(),
@@ -198,6 +204,8 @@ pub(crate) fn task(action: &str, with: Value) -> Task {
         idempotency_key: RunId::generate().to_string(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -176,6 +176,8 @@ fn plain(dice: &mut Dice, index: u32, number: u64) -> Node {
         priority: *dice.pick(&Priority::ALL),
         concurrency: None,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         budget_microusd: None,
         allow_failure: dice.chance(150),
         finally: false,

@@ -85,6 +85,8 @@ fn node(index: u32, pool: &PoolName, items: Option<u32>) -> Node {
         priority: Priority::Normal,
         concurrency: None,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         budget_microusd: None,
         allow_failure: false,
         finally: false,

@@ -6,9 +6,11 @@
 
 pub mod address;
 pub mod artifacts;
+pub mod audit;
 pub mod cost;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod logs;
 pub mod objects;
 pub mod plans;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use maestro_schemas::sandbox::Offered;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::local::tools::{Finding, Search};
 use crate::output::Output;
+use crate::service::sandbox::SandboxArgs;
 use crate::target;
 use crate::view::clean::clean;
 use crate::view::paint::Paint;
@@ -61,6 +63,7 @@ pub(crate) async fn perform(_: Args, global: &Global, output: Output) -> Result<
     }
     checks.push(directory());
     checks.push(git().optional());
+    checks.push(sandbox().await.optional());
     match target::find(global).await {
         Ok(Some(target)) => server(&target.client, &mut checks).await,
         Ok(None) => checks
@@ -97,6 +100,25 @@ fn git() -> Check {
             "does not run; pipelines that name git.sha do not compile",
             Some("install git".to_owned()),
         ),
+    }
+}
+
+async fn sandbox() -> Check {
+    let settings = maestro_build::Settings::from_variables(std::env::vars());
+    let args = match SandboxArgs::of_environment() {
+        Ok(args) => args,
+        Err(error) => return Check::bad("sandbox", error.to_string(), error.hint()),
+    };
+    let fix = || Some("scripts/get-tools.sh gets bubblewrap; see docs/sandbox.md".to_owned());
+    match args.probe(&settings).await.map(|host| host.offered()) {
+        Ok(Offered { level, limits_by, reason: None }) => {
+            Check::good("sandbox", format!("{level}, limits by {}", limits_by.as_str()))
+        }
+        Ok(Offered { level, limits_by, reason: Some(reason) }) => {
+            let found = format!("{level}, limits by {}: {reason}", limits_by.as_str());
+            Check::bad("sandbox", found, fix())
+        }
+        Err(reason) => Check::bad("sandbox", reason, fix()),
     }
 }
 

@@ -1,12 +1,14 @@
 //! The commands, one file for each: its arguments, its examples, and what it does.
 
 pub mod artifacts;
+pub mod audit;
 pub mod bench;
 pub mod completions;
 pub mod coordinator;
 pub mod cost;
 pub mod demo;
 pub mod doctor;
+pub mod evidence;
 pub mod init;
 pub mod keys;
 pub mod logs;
@@ -18,7 +20,9 @@ pub mod route;
 pub mod router;
 pub mod run;
 pub mod runs;
+pub mod sbom;
 pub mod secrets;
 pub mod up;
 pub mod validate;
+pub mod verify;
 pub mod worker;

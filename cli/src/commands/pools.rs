@@ -25,10 +25,11 @@ pub(crate) async fn perform(_: Args, global: &Global, output: Output) -> Result<
 }
 
 fn table(list: &PoolList) -> String {
-    let mut table = Table::new(&["pool", "worker", "slots", "state", "running"]);
+    let mut table = Table::new(&["pool", "worker", "slots", "sandbox", "state", "running"]);
     for pool in &list.pools {
         if pool.workers.is_empty() {
-            table.row([pool.name.clone(), "none".into(), "0".into(), String::new(), String::new()]);
+            let none = String::new;
+            table.row([pool.name.clone(), "none".into(), "0".into(), none(), none(), none()]);
         }
         rows(pool, &mut table);
     }
@@ -51,6 +52,7 @@ fn rows(pool: &PoolView, table: &mut Table) {
             pool.name.clone(),
             worker.name.clone(),
             format!("{}/{}", running.len(), worker.slots),
+            worker.sandbox.as_ref().map_or("-", |offered| offered.level.as_str()).to_owned(),
             state.to_owned(),
             running.join(", "),
         ]);
@@ -61,6 +63,7 @@ fn rows(pool: &PoolView, table: &mut Table) {
 mod tests {
     use super::*;
     use maestro_schemas::api::pools::{RunningView, WorkerView};
+    use maestro_schemas::sandbox::{Level, LimitsBy, Offered};
 
     #[test]
     fn a_worker_is_a_row_with_what_it_has_in_hand() {
@@ -75,6 +78,11 @@ mod tests {
             name: "host-1".into(),
             slots: 4,
             draining: false,
+            sandbox: Some(Offered {
+                level: Level::Bubblewrap,
+                limits_by: LimitsBy::Cgroup2,
+                reason: None,
+            }),
             running,
         };
         let pool = PoolView {
@@ -86,7 +94,8 @@ mod tests {
         };
         assert_eq!(
             table(&PoolList { pools: vec![pool] }),
-            "POOL   WORKER  SLOTS  STATE  RUNNING\nbuild  host-1  1/4    busy   test/unit 1.5s"
+            "POOL   WORKER  SLOTS  SANDBOX     STATE  RUNNING\n\
+             build  host-1  1/4    bubblewrap  busy   test/unit 1.5s"
         );
     }
 }

@@ -16,6 +16,8 @@ pub struct Facts {
     pub accident: Option<Report>,
     /// The build with one file changed.
     pub again: Option<Again>,
+    /// What was verified of the build's evidence.
+    pub verified: Option<Verified>,
     /// The run that failed on purpose, and its step.
     pub failed: Option<(RunId, String)>,
     /// Processes that were left at the end.
@@ -44,6 +46,17 @@ pub struct Build {
     pub work_ms: u64,
     /// From submission to end, in milliseconds.
     pub took_ms: u64,
+}
+
+/// What was verified of a run's evidence.
+#[derive(Debug, Serialize)]
+pub struct Verified {
+    /// How many files were what was signed.
+    pub files: usize,
+    /// How many statements held.
+    pub statements: usize,
+    /// The file that was named after a bit of it was flipped.
+    pub flipped: Option<String>,
 }
 
 /// What one changed file cost.

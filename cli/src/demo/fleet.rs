@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use maestro_evidence::key::home::{Home, Passphrases};
 use maestro_schemas::api::plans::Catalogue;
 use maestro_streams::topology::permission::Role;
 use nix::sys::signal::Signal;
@@ -30,6 +31,8 @@ const WORKERS: u32 = 3;
 const READY_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked whether they do.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How long its keys are good.
+const KEYS_VALID: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// For a killed server to be gone.
 const KILL_MAX: Duration = Duration::from_secs(5);
 
@@ -56,6 +59,7 @@ impl Fleet {
             .map_err(|source| Error::service("name the project", source))?;
         let client =
             Client::new(Address::parse(&format!("http://{address}"))?, project, Some(&token))?;
+        make_keys(&stack).await?;
         let coordinator = Process::start(coordinator(&stack, place, &address)?)?;
         let (coordinator, workers) = (Some(coordinator), Vec::new());
         let mut fleet = Self { client, stack, coordinator, workers, reviewer: None };
@@ -190,6 +194,17 @@ fn free_address() -> Result<String, Error> {
     Ok(listener.local_addr().map_err(failed)?.to_string())
 }
 
+/// The keys that the coordinator signs with.
+async fn make_keys(stack: &Stack) -> Result<(), Error> {
+    let home = Home::at(stack.paths().keys());
+    if !home.is_made() {
+        let passphrase = zeroize::Zeroizing::new(secret(stack, servers::KEYS));
+        let both = Passphrases { root: passphrase.clone(), signing: passphrase };
+        home.init(&both, KEYS_VALID).await?;
+    }
+    Ok(())
+}
+
 fn coordinator(stack: &Stack, place: &Place, address: &str) -> Result<Launch, Error> {
     let name = "coordinator-1".to_owned();
     let mut variables = shared(stack, &name, password(stack, &Role::Coordinator));
@@ -198,6 +213,8 @@ fn coordinator(stack: &Stack, place: &Place, address: &str) -> Result<Launch, Er
         (env_vars::LISTEN, address.to_owned()),
         (env_vars::API_NATS_PASSWORD, password(stack, &Role::Api)),
         (env_vars::ADMIN_TOKEN, secret(stack, servers::TOKEN)),
+        (env_vars::KEYS, stack.paths().keys().to_string_lossy().into_owned()),
+        (env_vars::KEY_PASSPHRASE, secret(stack, servers::KEYS)),
     ]);
     Ok(Launch { log: log(place, &name)?, name, words: vec!["coordinator".into()], variables })
 }

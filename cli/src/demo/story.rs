@@ -7,7 +7,7 @@ use futures::future::{Either, select};
 
 use super::accident::Kind;
 use super::act::curtain::{self, Bystanders};
-use super::act::{again, build, failure, plan, review};
+use super::act::{again, build, evidence, failure, plan, review};
 use super::facts::Facts;
 use super::fetch;
 use super::fleet::Fleet;
@@ -38,28 +38,30 @@ impl Story {
         let before = self.set_up(root).await?;
         let mut facts = Facts::default();
         let (place, fleet) = self.parts()?;
-        voice.act("1 of 7  the plan: what runs, and why");
+        voice.act("1 of 8  the plan: what runs, and why");
         let stored = plan::tell(place, fleet, &voice).await?;
-        voice.act("2 of 7  a review, a real build, and a worker that dies in it");
+        voice.act("2 of 8  a review, a real build, and a worker that dies in it");
         let (ended, report) = build::tell(&stored, Kind::Worker, fleet, &voice).await?;
         if let Some(report) = &report {
-            voice.act("3 of 7  what became of the dead worker's step");
+            voice.act("3 of 8  what became of the dead worker's step");
             voice.say(&retold(report, fleet));
         }
         facts.accident = report;
-        voice.act("4 of 7  the end: work, time, artifacts");
+        voice.act("4 of 8  the end: work, time, artifacts");
         facts.review = review::verdict(&ended, fleet).await?;
         facts.build = Some(build::tell_end(&ended, place, fleet, &voice).await?);
-        voice.act("5 of 7  again, with one file changed");
+        voice.act("5 of 8  again, with one file changed");
         facts.again = Some(again::tell(place, fleet, &voice).await?);
-        voice.act("6 of 7  a run that fails on purpose");
+        voice.act("6 of 8  a run that fails on purpose");
         let failed = failure::tell(place, fleet, &voice).await?;
         let retry = format!("runs rerun {} --failed --local", failed.0);
         voice.say(&format!("  retry from there: maestro {retry}"));
         facts.failed = Some(failed);
-        voice.act("7 of 7  the curtain, and what to try next");
+        voice.act("7 of 8  what a stranger can verify");
+        facts.verified = Some(evidence::tell(ended.run.id, place, fleet, &voice).await?);
+        voice.act("8 of 8  the curtain, and what to try next");
         facts.left_running = self.curtain(&before).await?;
-        self.try_next(["runs list --local", "logs last --failed --local", &retry]);
+        self.try_next(["verify --dir ../out/evidence", "logs last --failed --local", &retry]);
         Ok(facts)
     }
 

@@ -68,6 +68,11 @@ impl Paths {
         self.root.join("objects")
     }
 
+    /// The keys that sign what runs here have left.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
     /// LiteLLM's configuration and log.
     pub fn litellm(&self) -> PathBuf {
         self.root.join("litellm")

@@ -166,6 +166,18 @@ impl Search {
     }
 }
 
+/// Bubblewrap: the one that MAESTRO_BWRAP names, or else of `.tools` or the search path. Whether it
+/// works is found by using it.
+pub fn bubblewrap(project: &Path) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(env_vars::BWRAP).filter(|path| !path.is_empty()) {
+        return PathBuf::from(named).canonicalize().ok();
+    }
+    let search = Search::from_env(project);
+    let own = search.roots.iter().map(|root| root.join(".tools/bin"));
+    let mut files = own.chain(search.path.iter().cloned()).map(|directory| directory.join("bwrap"));
+    files.find(|file| file.is_file())?.canonicalize().ok()
+}
+
 /// What was found of one tool, for people and for `--json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use maestro_evidence::key::home::Home;
 use maestro_evidence::secret::key_file::KeyFile;
 use maestro_server::api::serve;
-use maestro_server::app::secrets::Keys;
+use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::{CALLS_MIN, DECISIONS_MIN, Keep};
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::notary::keys::Keys;
 use maestro_server::routing;
 use maestro_streams::topology::Topology;
 use maestro_streams::topology::permission::Role;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api;
 use super::bus::Reach;
+use super::passphrase;
 use crate::env_vars;
 use crate::error::Error;
 use crate::view::duration;
@@ -43,7 +46,7 @@ pub struct Settings {
     /// it is named, nothing is permitted that its policies do not permit.
     #[arg(long, env = env_vars::POLICIES, value_name = "DIRECTORY")]
     policies: Option<PathBuf>,
-    /// The file of key-encryption keys that secrets are kept by, as `maestro keys init` makes it.
+    /// The file of key-encryption keys that secrets are kept by, as `maestro secrets keys init` makes it.
     #[arg(long, env = env_vars::SECRETS_KEY_FILE, value_name = "FILE")]
     secrets_key_file: Option<PathBuf>,
     /// How long decisions of the router are kept, at least 1h.
@@ -52,6 +55,10 @@ pub struct Settings {
     /// How long calls of models are kept, and so how far back costs can be summed up, at least 7d.
     #[arg(long, env = env_vars::KEEP_CALLS, default_value = "400d", value_name = "TIME", value_parser = keep_calls)]
     keep_calls: Duration,
+    /// The directory of keys that sign the evidence of runs, as `maestro keys init` makes it; the
+    /// passphrase is in MAESTRO_KEY_PASSPHRASE. Without it none is signed.
+    #[arg(long, env = env_vars::KEYS, value_name = "DIRECTORY")]
+    keys: Option<PathBuf>,
     /// How many shards runs are spread over; fixed once the cluster has begun.
     #[arg(long, default_value_t = 4, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
@@ -92,9 +99,19 @@ fn config(settings: &Settings, metrics: Metrics) -> Result<CoordinatorConfig, Er
             replicas: settings.replicas,
             ..Topology::default()
         },
+        keys: keys(settings)?,
         keep: Keep { decisions: settings.keep_decisions, calls: settings.keep_calls },
         metrics,
     })
+}
+
+/// The keys that sign, where a directory of them is named.
+fn keys(settings: &Settings) -> Result<Option<Keys>, Error> {
+    let Some(directory) = &settings.keys else { return Ok(None) };
+    let home = Home::at(directory);
+    let passphrase = passphrase::signing()?;
+    home.signer(&passphrase).map_err(|source| Error::service("open the key that signs", source))?;
+    Ok(Some(Keys::of(home, passphrase)))
 }
 
 fn keep_decisions(text: &str) -> Result<Duration, String> {
@@ -139,7 +156,7 @@ async fn serve_api(
             config: settings.router_config.clone(),
             policies: settings.policies.clone(),
         },
-        keys: keys(settings.secrets_key_file.as_deref())?,
+        keyring: keyring(settings.secrets_key_file.as_deref())?,
     };
     let api = api::open(parts, &stop).await?;
     let listener = TcpListener::bind(address)
@@ -151,10 +168,10 @@ async fn serve_api(
 }
 
 /// A file that holds no keys is found when the server starts, and not when somebody needs one.
-fn keys(file: Option<&Path>) -> Result<Keys, Error> {
-    let Some(file) = file else { return Ok(Keys::default()) };
-    KeyFile::ids(file).map_err(Error::Keys)?;
-    Ok(Keys::of(Arc::new(KeyFile::at(file))))
+fn keyring(file: Option<&Path>) -> Result<Keyring, Error> {
+    let Some(file) = file else { return Ok(Keyring::default()) };
+    KeyFile::ids(file).map_err(Error::KeyFile)?;
+    Ok(Keyring::of(Arc::new(KeyFile::at(file))))
 }
 
 #[cfg(test)]

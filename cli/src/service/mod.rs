@@ -4,5 +4,7 @@ pub mod api;
 pub mod bus;
 pub mod coordinator;
 pub mod models;
+pub mod passphrase;
+pub mod sandbox;
 pub mod stop;
 pub mod worker;

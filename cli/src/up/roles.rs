@@ -1,10 +1,11 @@
 //! The roles of a local stack, each as it is in a cluster: coordinator, API, worker.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use maestro_build::{BuildPool, Settings};
+use maestro_build::Settings;
+use maestro_evidence::key::home::Home;
 use maestro_evidence::secret::key_file::KeyFile;
 use maestro_evidence::store::ArtifactStore;
 use maestro_kit::action::Handler;
@@ -12,9 +13,10 @@ use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
 use maestro_llm::{Gateway, LlmPool};
 use maestro_schemas::name::PoolName;
 use maestro_server::api::serve;
-use maestro_server::app::secrets::Keys;
+use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::notary::keys::Keys;
 use maestro_server::routing;
 use maestro_streams::connect::ConnectOptions;
 use maestro_streams::topology::Topology;
@@ -26,11 +28,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::servers;
+use crate::env_vars;
 use crate::error::Error;
 use crate::local::litellm::{self, Litellm};
 use crate::local::stack::Stack;
 use crate::service::api;
 use crate::service::models;
+use crate::service::sandbox::{SandboxArgs, serves_strict};
 use crate::service::worker::{slots_default, until_drained};
 use crate::target::Endpoint;
 
@@ -80,7 +84,7 @@ impl Roles {
             objects: store.clone(),
             metrics,
             router: router(project),
-            keys: keys(stack)?,
+            keyring: keyring(stack)?,
         };
         let api = api::open(parts, &stop).await?;
         let serve = serve::serve(listener, api, stop.clone());
@@ -94,7 +98,7 @@ impl Roles {
             router: router(project).config,
             ..litellm::Options::of_project(project, stack.paths().litellm())
         });
-        let serves = (worker(stack, store), pools(stack, project, &gateway)?);
+        let serves = (worker(stack, store), pools(stack, project, &gateway).await?);
         working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };
         Ok((Self { serving, working, draining, stop, gateway }, endpoint))
@@ -141,10 +145,10 @@ fn router(project: &Path) -> routing::Options {
 }
 
 /// The stack's own file of key-encryption keys, made when it is first started.
-fn keys(stack: &Stack) -> Result<Keys, Error> {
+fn keyring(stack: &Stack) -> Result<Keyring, Error> {
     let file = stack.paths().secrets_key();
-    KeyFile::ensure(&file).map_err(Error::Keys)?;
-    Ok(Keys::of(Arc::new(KeyFile::at(file))))
+    KeyFile::ensure(&file).map_err(Error::KeyFile)?;
+    Ok(Keyring::of(Arc::new(KeyFile::at(file))))
 }
 
 fn bus(stack: &Stack, role: &Role) -> ConnectOptions {
@@ -166,10 +170,17 @@ fn coordinate(
         store,
         topology: Topology::default(),
         keep: Keep::default(),
+        keys: Some(keys(stack)),
         metrics,
     };
     coordinator::start(config, stop)
         .map_err(|source| Error::service("start the coordinator", source))
+}
+
+/// The stack's own keys: nobody but their owner can read their passphrase.
+fn keys(stack: &Stack) -> Keys {
+    let passphrase = stack.secret(servers::KEYS).unwrap_or_default().to_owned();
+    Keys::of(Home::at(stack.paths().keys()), passphrase.into()).made_when_missing()
 }
 
 fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
@@ -182,17 +193,24 @@ fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
 }
 
 /// What a worker of every pool serves.
-fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
+async fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
     let caches = stack.paths().work().join("caches");
-    let build = BuildPool::new(Settings::from_variables(std::env::vars()).with_caches(caches));
+    let registry_auth = models::variable(env_vars::REGISTRY_AUTH).map(PathBuf::from);
+    let settings = Settings::from_variables(std::env::vars()).with_registry_auth(registry_auth);
+    let settings = settings.with_caches(caches);
+    let build: Arc<dyn Handler> = Arc::new(SandboxArgs::of_environment()?.pool(settings).await);
     let kept = Gateway::Kept(Arc::new(gateway.clone()));
     let llm =
         LlmPool::new(models::of_stack(kept, router(project).config.as_deref(), &models::variable)?)
             .map_err(|source| Error::service("call models", source))?;
-    Ok(vec![
-        pool(stack, maestro_build::POOL, slots_default(), Arc::new(build))?,
+    let mut pools = vec![
+        pool(stack, maestro_build::POOL, slots_default(), Arc::clone(&build))?,
         pool(stack, maestro_llm::POOL, LLM_SLOTS, Arc::new(llm))?,
-    ])
+    ];
+    if serves_strict(&*build) {
+        pools.push(pool(stack, maestro_build::STRICT_POOL, slots_default(), build)?);
+    }
+    Ok(pools)
 }
 
 fn pool(

@@ -10,9 +10,11 @@ use crate::local::stack::Options;
 /// The project that is meant where none is named.
 pub const PROJECT: &str = "default";
 /// The pools that this binary serves.
-pub const POOLS: [&str; 2] = [maestro_build::POOL, maestro_llm::POOL];
+pub const POOLS: [&str; 3] = [maestro_build::POOL, maestro_build::STRICT_POOL, maestro_llm::POOL];
 /// The name of the API token among the credentials.
 pub const TOKEN: &str = "api";
+/// The name of the passphrase of the keys that sign evidence.
+pub const KEYS: &str = "keys";
 
 /// Every role that connects to the bus here.
 pub fn roles() -> Vec<Role> {
@@ -26,7 +28,7 @@ pub fn roles() -> Vec<Role> {
 pub fn options(project: &Path) -> Options {
     let mut options = Options::new(project);
     options.users = roles().iter().map(|role| (role.user(), allowed(role))).collect();
-    options.secrets = vec![TOKEN.to_owned()];
+    options.secrets = vec![TOKEN.to_owned(), KEYS.to_owned()];
     options
 }
 

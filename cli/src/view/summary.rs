@@ -4,6 +4,7 @@ use maestro_schemas::api::artifacts::StepArtifact;
 use maestro_schemas::api::runs::RunDetail;
 use maestro_schemas::api::steps::AttemptView;
 use maestro_schemas::artifact::LOG_ROLE;
+use maestro_schemas::sandbox::SANDBOX_ROLE;
 use maestro_schemas::step::RunState;
 
 use crate::view::clean::{clean, cut};
@@ -75,8 +76,12 @@ fn outputs(ending: &Ending<'_>) -> Vec<String> {
 }
 
 fn artifacts(ending: &Ending<'_>, paint: Paint) -> Vec<String> {
-    let made: Vec<_> =
-        ending.artifacts.iter().filter(|made| made.artifact.role != LOG_ROLE).collect();
+    let own = [LOG_ROLE, SANDBOX_ROLE];
+    let made: Vec<_> = ending
+        .artifacts
+        .iter()
+        .filter(|made| !own.contains(&made.artifact.role.as_str()))
+        .collect();
     let mut lines: Vec<String> =
         made.iter().take(NAMED_MAX).map(|made| artifact(made, paint)).collect();
     if made.len() > NAMED_MAX {
@@ -173,7 +178,7 @@ mod tests {
                 media_type: "application/x-tar".into(),
             },
         };
-        let artifacts = [artifact("dist"), artifact(LOG_ROLE)];
+        let artifacts = [artifact("dist"), artifact(LOG_ROLE), artifact(SANDBOX_ROLE)];
         let ending = Ending {
             run: &run(),
             detail: &detail,

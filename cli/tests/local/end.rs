@@ -45,7 +45,9 @@ fn a_run_that_fails_says_why_and_how_to_go_on_and_goes_on() {
         assert!(failed.stdout.contains(said), "{said:?} is not in: {}", failed.stdout);
     }
     let logs = session.run(&["logs", "last", "--failed"]).ends_with(0);
-    assert_eq!(logs.stdout, "[test/bad] left: 1, right: 2\n");
+    let (sandbox, said) = logs.stdout.split_once('\n').unwrap();
+    assert!(sandbox.starts_with("[test/bad] sandbox: "), "{sandbox}");
+    assert_eq!(said, "[test/bad] left: 1, right: 2\n");
     let first = session.json(&["artifacts", "list", "last"]);
 
     session.run(&["runs", "rerun", "last", "--failed"]).ends_with(3);

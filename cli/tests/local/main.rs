@@ -7,7 +7,9 @@
     reason = "a test that finds something else than it expects is to stop there"
 )]
 
+mod audit;
 mod end;
+mod evidence;
 mod prompts;
 mod reuse;
 mod session;

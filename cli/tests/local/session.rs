@@ -39,6 +39,10 @@ impl Session {
         fs::write(path, text).unwrap();
     }
 
+    pub fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
     pub fn read(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.dir.path().join(path)).ok()
     }
@@ -65,6 +69,18 @@ impl Session {
         let done = self.run(&words);
         assert_eq!(done.code, 0, "{args:?}: {}", done.stderr);
         serde_json::from_str(&done.stdout).unwrap()
+    }
+
+    /// Types a command that asks no server.
+    pub fn offline(&self, args: &[&str]) -> Done {
+        Done::of(&self.command(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// The same with `--json`; the document, whatever it says.
+    pub fn offline_json(&self, args: &[&str]) -> Value {
+        let mut words = args.to_vec();
+        words.push("--json");
+        serde_json::from_str(&self.offline(&words).stdout).unwrap()
     }
 
     /// Types a command and does not wait for its end.

@@ -7,8 +7,10 @@
     reason = "a test that finds something else than it expects is to stop there"
 )]
 
+mod keys;
 mod policy;
 mod prompts;
+mod sbom;
 
 use std::fs;
 use std::net::TcpListener;
@@ -42,6 +44,11 @@ impl Session {
     }
 
     fn run(&self, args: &[&str]) -> Done {
+        self.run_with(&[], args)
+    }
+
+    /// With variables of the environment.
+    fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Done {
         let output = Command::new(env!("CARGO_BIN_EXE_maestro"))
             .args(args)
             .current_dir(self.dir.path())
@@ -49,6 +56,7 @@ impl Session {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("GIT_CEILING_DIRECTORIES", self.dir.path().parent().unwrap())
             .env("COLUMNS", "100")
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         Done::of(&output)
@@ -129,6 +137,7 @@ fn the_help_names_the_commands_the_exit_codes_and_examples() {
         "policy check",
         "policy explain",
         "policy replay",
+        "sbom",
         "prompts",
         "prompts push",
         "prompts list",

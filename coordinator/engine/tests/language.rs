@@ -325,6 +325,54 @@ stages:
     }
 
     #[test]
+    fn a_strict_step_has_a_pool_of_its_own_and_no_network_but_what_it_lists() {
+        use maestro_schemas::sandbox::{Isolation, Network};
+        let text = steps(
+            "      - run: shell\n      - run: shell\n        isolation: strict\n      \
+             - run: shell\n        isolation: strict\n        network: [a.example, 'b.example:8443']\n      \
+             - run: shell\n        network: none\n      - run: shell\n        isolation: plain\n",
+        );
+        let plan = plan(&text);
+        let found: Vec<_> = plan
+            .nodes
+            .iter()
+            .map(|node| (node.pool.as_str(), node.isolation, node.network.clone()))
+            .collect();
+        let hosts = Network::Hosts(vec!["a.example".into(), "b.example:8443".into()]);
+        assert_eq!(
+            found,
+            [
+                ("build", None, None),
+                ("build-strict", Some(Isolation::Strict), Some(Network::NONE)),
+                ("build-strict", Some(Isolation::Strict), Some(hosts)),
+                ("build", Some(Isolation::Sandboxed), Some(Network::NONE)),
+                ("build", Some(Isolation::Plain), None),
+            ]
+        );
+        let keys: std::collections::BTreeSet<_> =
+            plan.nodes.iter().filter_map(|node| node.key.as_ref().map(|key| key.digest)).collect();
+        assert_eq!(keys.len(), 5, "what a step is kept in joins its key");
+    }
+
+    #[test]
+    fn what_no_sandbox_could_hold_is_refused() {
+        for step in [
+            "run: shell, isolation: plain, network: none",
+            "run: shell, network: [a.example]",
+            "run: shell, isolation: sandboxed, network: [a.example]",
+            "run: shell, isolation: strict, network: []",
+            "run: shell, isolation: strict, network: ['*.example']",
+            "run: llm.ask, isolation: strict",
+            "run: llm.ask, network: none",
+        ] {
+            let text = steps(&format!("      - {{{step}}}\n"));
+            assert_eq!(codes(&text, json!({})), [Code::InvalidValue], "{step}");
+        }
+        let text = steps("      - {run: shell, artifacts: {sandbox: x}}\n");
+        assert_eq!(codes(&text, json!({})), [Code::GraphLimit], "the worker's own artifact");
+    }
+
+    #[test]
     fn pipelines_that_use_each_other_in_a_circle_are_refused() {
         let lib = "name: l\nstages: [{name: a, steps: [{uses: ./lib.yaml}]}]\n";
         let files = MemoryFiles::new([("lib.yaml", lib)]);

@@ -1,5 +1,6 @@
 //! The process `maestro coordinator`: brings the database and the bus to their form, then folds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_evidence::store::ArtifactStore;
@@ -13,11 +14,14 @@ use sqlx::Connection as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::auditor::{self, Auditor};
 use crate::background::books;
 use crate::background::collector::{self, Collector};
 use crate::background::notices;
 use crate::background::retention::{self, Keep};
 use crate::fold::{self, Shell};
+use crate::notary::keys::Keys;
+use crate::notary::{self, Notary};
 use crate::store;
 
 /// Connections for what is not the fold.
@@ -26,8 +30,9 @@ const POOL_MAX: u32 = 5;
 /// How long a database that is just starting is waited for.
 const DATABASE_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// How long the page of objects that is being collected may take to its end, when told to stop.
-const COLLECTOR_STOP_MAX: Duration = Duration::from_secs(5);
+/// How long a page of objects that is being collected, or a turn of the auditor, may take to its end,
+/// when told to stop.
+const APART_STOP_MAX: Duration = Duration::from_secs(5);
 
 /// What a coordinator needs.
 #[derive(Debug, Clone)]
@@ -44,6 +49,8 @@ pub struct CoordinatorConfig {
     pub topology: Topology,
     /// How long rows are kept that are only looked back at.
     pub keep: Keep,
+    /// What signs the evidence of runs and the audit log; without keys nothing is signed.
+    pub keys: Option<Keys>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -118,8 +125,19 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     let settling = tokio::spawn(books::run(pool.clone(), stop.clone()));
     let expiring = retention::run(pool.clone(), config.keep, config.metrics.clone(), stop.clone());
     let expiring = tokio::spawn(expiring);
+    let audited = config.keys.clone().map(|keys| {
+        let (database, store) = (database.clone(), config.store.clone());
+        let auditor = Auditor::new(database, store, Arc::new(keys), stop.clone());
+        let metrics = config.metrics.clone();
+        apart("auditor", move || auditor::run(auditor, metrics))
+    });
+    let auditing = audited.transpose()?;
+    let notary =
+        config.keys.map(|keys| Notary { pool: pool.clone(), store: config.store.clone(), keys });
+    let signing = notary.map(|notary| tokio::spawn(notary::run(notary, stop.clone())));
     let collector = Collector::new(database.clone(), config.store.clone(), stop.clone());
-    let collecting = collect(collector, config.metrics)?;
+    let metrics = config.metrics;
+    let collecting = apart("collector", move || collector::run(collector, metrics))?;
     let shell = Shell {
         name: config.name,
         incarnation: CoordinatorId::generate(),
@@ -134,24 +152,33 @@ async fn run(config: CoordinatorConfig, stop: CancellationToken) -> Result<(), E
     telling.abort();
     settling.abort();
     expiring.abort();
+    if let Some(signing) = signing {
+        signing.abort();
+    }
     bus.close().await;
     voice.close().await;
-    let _ = tokio::time::timeout(COLLECTOR_STOP_MAX, collecting).await;
+    let _ = tokio::time::timeout(APART_STOP_MAX, collecting).await;
+    if let Some(auditing) = auditing {
+        let _ = tokio::time::timeout(APART_STOP_MAX, auditing).await;
+    }
     Ok(ended?)
 }
 
-/// Starts the collector on a thread of its own; the answer comes with its end.
-fn collect(collector: Collector, metrics: Metrics) -> Result<oneshot::Receiver<()>, Error> {
+/// Does what would hold the fold up on a thread of its own; the answer comes with its end.
+fn apart<F: Future<Output = ()>>(
+    name: &'static str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<oneshot::Receiver<()>, Error> {
     let (say, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::Thread)?;
     let work = move || {
-        runtime.block_on(collector::run(collector, metrics));
+        runtime.block_on(work());
         let _ = say.send(());
     };
-    std::thread::Builder::new().name("collector".into()).spawn(work).map_err(Error::Thread)?;
+    std::thread::Builder::new().name(name.into()).spawn(work).map_err(Error::Thread)?;
     Ok(ended)
 }
 

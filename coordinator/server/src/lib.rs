@@ -6,6 +6,7 @@ mod clock;
 pub mod coordinator;
 mod fold;
 pub mod intake;
+pub mod notary;
 pub mod recent;
 pub mod routing;
 pub mod rpc;

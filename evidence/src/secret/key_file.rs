@@ -201,7 +201,7 @@ fn read(path: &Path) -> Result<Vec<Key>, Error> {
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed(path, "read"))?;
     let keys: Option<Vec<Key>> = text.lines().map(Key::of_line).collect();
     keys.filter(|keys| (1..=KEYS_MAX).contains(&keys.len())).ok_or_else(|| {
-        unfit(path, "holds no keys; expected lines of an id and 64 hexadecimal digits, as `maestro keys init` makes")
+        unfit(path, "holds no keys; expected lines of an id and 64 hexadecimal digits, as `maestro secrets keys init` makes")
     })
 }
 
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
         assert!(KeyFile::make(&path).is_err());
         KeyFile::ensure(&path).unwrap();
-        assert_eq!(KeyFile::ids(&path).unwrap(), [id.clone()]);
+        assert_eq!(KeyFile::ids(&path).unwrap(), std::slice::from_ref(&id));
         let second = KeyFile::rotate(&path).unwrap();
         assert_eq!(KeyFile::ids(&path).unwrap(), [second.clone(), id]);
         assert!(KeyFile::retire(&path, &second).is_err());

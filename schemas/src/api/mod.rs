@@ -1,7 +1,9 @@
 //! Bodies of the HTTP API under `/v1`, one file per resource.
 
 pub mod artifacts;
+pub mod audit;
 pub mod cost;
+pub mod evidence;
 pub mod plans;
 pub mod pools;
 pub mod problem;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::Offered;
+
 /// The pools that live workers serve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolList {
@@ -36,6 +38,9 @@ pub struct WorkerView {
     pub slots: u32,
     /// Whether it takes no more tasks.
     pub draining: bool,
+    /// What it keeps its steps in, where it starts programs for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Offered>,
     /// What it has in hand.
     pub running: Vec<RunningView>,
 }

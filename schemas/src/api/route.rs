@@ -87,6 +87,9 @@ pub struct Shared {
     /// Calls that are about to be made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<CallDecided>,
+    /// Decisions of such calls that none followed after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmade: Vec<DecisionId>,
 }
 
 /// A decision with all that it was made from.

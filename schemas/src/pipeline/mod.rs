@@ -131,6 +131,12 @@ pub struct Defaults {
     /// What of a worker a step takes up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<StepResources>,
+    /// How steps of the pool `build` are kept apart from their worker's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<crate::sandbox::Isolation>,
+    /// What of the network steps of the pool `build` reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<crate::sandbox::Network>,
 }
 
 /// A commit that workspaces are checked out from.

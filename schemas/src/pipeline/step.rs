@@ -12,6 +12,7 @@ use super::scalar::{Duration, Memory, Names, Scalar};
 use crate::action::Effect;
 use crate::outcome::FailureClass;
 use crate::plan::Priority;
+use crate::sandbox::{Isolation, Network};
 
 /// A step: exactly one of `run` and `uses`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +70,12 @@ pub struct Step {
     /// What of a worker it takes up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<StepResources>,
+    /// How it is kept apart from its worker's host; the best that the worker has where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// What of the network it reaches; none under `isolation: strict`, else all, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// What repeating it does to the world; the action's own where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,

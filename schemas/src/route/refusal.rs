@@ -7,7 +7,7 @@ use super::Excluded;
 
 /// No deployment may serve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
-#[error("MAE-4002 no model may serve this request: {}", told(.excluded))]
+#[error("{} {}: {}", self.code(), self.words(), told(.excluded))]
 pub struct Refusal {
     /// The HTTP status: 403 where rules forbid every deployment, 503 where some could serve later or
     /// under other bounds.
@@ -20,8 +20,23 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The error's stable code.
+    /// The stable code of what rules forbid.
     pub const CODE: &'static str = "MAE-4002";
+    /// The stable code where some could serve later or under other bounds.
+    pub const CODE_NOW: &'static str = "MAE-4011";
+
+    /// The code of this one.
+    pub const fn code(&self) -> &'static str {
+        if self.status == 503 { Self::CODE_NOW } else { Self::CODE }
+    }
+
+    const fn words(&self) -> &'static str {
+        if self.status == 503 {
+            "no model can serve this request now"
+        } else {
+            "no model may serve this request"
+        }
+    }
 }
 
 /// The most exclusions that an error's text spells out; the body has them all.

@@ -330,6 +330,7 @@ impl World {
             draining: false,
             leaving: false,
             actions: None,
+            sandbox: None,
             running: worker.running.iter().map(|one| running(one, self.now)).collect(),
         };
         self.tell_all(&heartbeat);

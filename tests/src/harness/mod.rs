@@ -102,6 +102,7 @@ impl Cluster {
             store: self.store.clone(),
             topology: self.topology.clone(),
             keep: Keep::default(),
+            keys: None,
             metrics: Metrics::new(),
         };
         let stop = CancellationToken::new();

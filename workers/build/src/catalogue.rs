@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::POOL;
+use crate::container::{self, Container};
 use crate::parameters::{Build, Shell, Test};
 use crate::preset::Toolchain;
 
@@ -28,6 +29,11 @@ pub(crate) fn actions() -> Vec<ActionInfo> {
         "test.*".into(),
         "Runs a suite of a project's tests in a workspace of its own.".into(),
         schema_of::<Test>(),
+    )))
+    .chain(std::iter::once(action(
+        container::NAME.into(),
+        "Makes an image of a container, keeps it and pushes it.".into(),
+        schema_of::<Container>(),
     )))
     .flatten()
     .collect()
@@ -68,7 +74,15 @@ mod tests {
         let names: Vec<_> = actions.iter().map(|action| action.name.as_str()).collect();
         assert_eq!(
             names,
-            ["shell", "build.typescript", "build.rust", "build.python", "build.go", "test.*"]
+            [
+                "shell",
+                "build.typescript",
+                "build.rust",
+                "build.python",
+                "build.go",
+                "test.*",
+                "container.build"
+            ]
         );
         for action in &actions {
             assert_eq!(action.with_schema["type"], "object", "{}", action.name);

@@ -29,13 +29,29 @@ impl Places {
     /// Makes the directories and an empty output file.
     pub(crate) async fn make(scratch: &Scratch) -> Result<Self, Error> {
         let scratch = scratch.path().await.map_err(Error::Scratch)?;
-        let places = Self {
+        Self::make_below(&scratch).await
+    }
+
+    /// The same below any directory.
+    pub(crate) async fn make_below(directory: &Path) -> Result<Self, Error> {
+        Self::below(directory).filled().await
+    }
+
+    /// The same, of which nothing is made yet.
+    pub(crate) fn below(scratch: &Path) -> Self {
+        Self {
             workspace: scratch.join("workspace"),
             home: scratch.join("home"),
             temporary: scratch.join("tmp"),
-            output: scratch.join("output"),
-        };
-        for directory in [&places.workspace, &places.home, &places.temporary] {
+            // In a directory of its own, so that a step may put another file in its place.
+            output: scratch.join("output/values"),
+        }
+    }
+
+    async fn filled(self) -> Result<Self, Error> {
+        let places = self;
+        let output = places.output.parent().unwrap_or(&places.output);
+        for directory in [&places.workspace, &places.home, &places.temporary, output] {
             tokio::fs::create_dir_all(directory)
                 .await
                 .map_err(|source| Error::files("cannot make", directory, source))?;
@@ -105,12 +121,16 @@ fn check(name: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The directory in which the project's package managers keep what they fetched.
+pub(crate) fn cache_of(settings: &Settings, task: &Task) -> Option<PathBuf> {
+    settings.caches.as_ref().map(|caches| caches.join(task.project.as_str()))
+}
+
 /// Where package managers keep what they fetched.
 fn caches(settings: &Settings, task: &Task) -> Variables {
-    let Some(caches) = &settings.caches else {
+    let Some(own) = cache_of(settings, task) else {
         return Variables::new();
     };
-    let own = caches.join(task.project.as_str());
     [
         ("npm_config_cache", "npm"),
         ("PIP_CACHE_DIR", "pip"),

@@ -3,10 +3,11 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use maestro_kit::evidence::{store, tree};
+use maestro_kit::evidence::{sbom, store, tree};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Failure, FailureClass, Outcome};
 
+use crate::container::Refusal;
 use crate::process::Ended;
 
 /// The longest message of a report, in bytes.
@@ -42,6 +43,18 @@ pub(crate) enum Error {
     /// The program could not be started.
     #[error("cannot start {program}")]
     Start { program: String, source: io::Error },
+    /// This worker has no sandbox of the kind that the step asks for.
+    #[error("MAE-7001: {0}; another worker may have it")]
+    Isolation(String),
+    /// The sandbox could not be made, and so the step was not begun.
+    #[error("MAE-7002: the sandbox could not be made: {0}")]
+    Sandbox(String),
+    /// The step took up more disk than it may.
+    #[error("MAE-7003: {command} filled its directories with {found} bytes; the most is {most}")]
+    Overfull { command: String, found: u64, most: u64 },
+    /// The step took up more memory than it may.
+    #[error("MAE-7004: out of memory, of which the step has {most_mib} MiB; {command}: {ended}")]
+    OutOfMemory { command: String, ended: Ended, most_mib: u64 },
     /// A background thread ended without an answer: the worker is shutting down.
     #[error("the worker is shutting down")]
     ShuttingDown,
@@ -57,9 +70,15 @@ pub(crate) enum Error {
     /// What the step wrote to its output file is not in its form, or too much.
     #[error("$MAESTRO_OUTPUT {0}")]
     Output(String),
+    /// An image was not built or not pushed.
+    #[error(transparent)]
+    Container(#[from] Refusal),
     /// A declared output is not there.
     #[error("output {role:?} is missing: the step left nothing at {path:?}")]
     MissingOutput { role: String, path: String },
+    /// The step's packages could not be read.
+    #[error("{} there is no SBOM of the step ({})", .0.code().as_str(), .0.hint())]
+    Sbom(#[source] sbom::Error),
 }
 
 impl Error {
@@ -83,7 +102,10 @@ impl Error {
         }
         let mut failure = Failure::new(self.class(), self.message());
         failure.lost = self.lost();
-        if let Self::Command { ended, .. } | Self::DiskFull { ended, .. } = &self {
+        if let Self::Command { ended, .. }
+        | Self::DiskFull { ended, .. }
+        | Self::OutOfMemory { ended, .. } = &self
+        {
             failure.exit_code = ended.exit_code();
             failure.signal = ended.signal();
         }
@@ -94,16 +116,21 @@ impl Error {
         let transient = match self {
             _ if self.lost().is_some() => return FailureClass::InputLost,
             Self::Lost { source, .. } => return source.class(),
+            Self::Isolation(_) | Self::Sandbox(_) => true,
             Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
             Self::Store { source, .. } => source.is_transient(),
             Self::Tree { source, .. } => source.is_transient(),
             Self::Files { source, .. } | Self::Start { source, .. } => may_pass(source.kind()),
             Self::Checkout { permanent, .. } => !permanent,
+            Self::Container(refusal) => refusal.is_transient(),
             Self::Parameters(_)
             | Self::Outside { .. }
             | Self::Command { .. }
+            | Self::Overfull { .. }
+            | Self::OutOfMemory { .. }
             | Self::Output(_)
-            | Self::MissingOutput { .. } => false,
+            | Self::MissingOutput { .. }
+            | Self::Sbom(_) => false,
         };
         if transient { FailureClass::Transient } else { FailureClass::Permanent }
     }

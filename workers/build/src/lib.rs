@@ -10,7 +10,9 @@
 //! | `environment` | the variables of a step's processes: these and no others |
 //! | `secret_files` | the step's secrets: variables, and files that are wiped |
 //! | `process` | one process group from its start to its last process' end |
+//! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
+//! | [`container`] | images of containers: built, kept, pushed |
 //! | `attempt` | one execution, from task to outcome |
 //!
 //! The kit calls [`BuildPool`] through [`Handler`]. Nothing is decided here about a run: what went
@@ -20,12 +22,14 @@
 mod attempt;
 mod catalogue;
 mod command;
+pub mod container;
 mod environment;
 mod error;
 mod outputs;
 mod parameters;
 mod preset;
 mod process;
+pub mod sandbox;
 mod secret_files;
 pub mod settings;
 mod workspace;
@@ -35,21 +39,33 @@ use std::sync::Arc;
 use maestro_kit::action::{Carried, Execution, Handler};
 use maestro_schemas::action::ActionInfo;
 
+use maestro_schemas::sandbox::Offered;
+
+pub use maestro_schemas::sandbox::STRICT_POOL;
+pub use sandbox::Host;
 pub use settings::Settings;
 
 /// The name of the pool.
 pub const POOL: &str = "build";
 
-/// The actions `shell`, `build.<toolchain>` and `test.<suite>`.
+/// The actions `shell`, `build.<toolchain>`, `test.<suite>` and `container.build`.
 #[derive(Debug, Clone)]
 pub struct BuildPool {
     settings: Arc<Settings>,
+    host: Option<Arc<Host>>,
 }
 
 impl BuildPool {
-    /// A pool whose steps get what `settings` say of their host.
+    /// A pool whose steps get what `settings` say of their host. They run in no sandbox and without
+    /// limits, until there is [`Self::within`]; a step that asks for one is refused.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { settings: Arc::new(settings), host: None }
+    }
+
+    /// The same, with steps in the sandboxes of `host`.
+    pub fn within(mut self, host: Host) -> Self {
+        self.host = Some(Arc::new(host));
+        self
     }
 }
 
@@ -58,12 +74,17 @@ impl Handler for BuildPool {
         catalogue::actions()
     }
 
-    fn takes_secrets(&self) -> bool {
-        true
+    fn takes_secrets(&self, action: &str) -> bool {
+        action != container::NAME
+    }
+
+    fn sandbox(&self) -> Option<Offered> {
+        self.host.as_ref().map(|host| host.offered())
     }
 
     fn carry_out(&self, execution: Execution) -> Carried {
-        Box::pin(attempt::carry_out(self.settings.clone(), execution))
+        let host = self.host.clone();
+        Box::pin(attempt::carry_out(self.settings.clone(), host, execution))
     }
 }
 

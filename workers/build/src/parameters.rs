@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use crate::container::{self, Container};
 use crate::error::Error;
 
 /// Parameters of `shell`.
@@ -39,6 +40,9 @@ pub(crate) struct Build {
     /// Where it runs, relative to the workspace.
     #[serde(default)]
     pub(crate) working_directory: Option<String>,
+    /// Whether what it is made of is kept, as an artifact `sbom`; or of which directory.
+    #[serde(default)]
+    pub(crate) sbom: Sbom,
 }
 
 /// Parameters of `test.<suite>`: those of a build, and what it is built with.
@@ -49,6 +53,30 @@ pub(crate) struct Test {
     pub(crate) toolchain: Option<String>,
     #[serde(flatten)]
     pub(crate) build: Build,
+}
+
+/// Whether an SBOM is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Sbom {
+    /// Of the directory that the step runs in, or none.
+    Here(bool),
+    /// Of another directory.
+    Of(SbomOf),
+}
+
+/// Of what an SBOM is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SbomOf {
+    /// The directory, relative to the workspace.
+    pub(crate) path: String,
+}
+
+impl Default for Sbom {
+    fn default() -> Self {
+        Self::Here(false)
+    }
 }
 
 /// A shell.
@@ -137,6 +165,8 @@ pub(crate) enum Request {
         /// Its parameters.
         with: Test,
     },
+    /// `container.build`
+    Container(Box<Container>),
 }
 
 impl Request {
@@ -150,8 +180,10 @@ impl Request {
             Some(("test", suite)) => {
                 Ok(Self::Test { suite: suite.to_owned(), with: read(action, with)? })
             }
+            _ if action == container::NAME => Ok(Self::Container(Box::new(read(action, with)?))),
             _ => Err(Error::Parameters(format!(
-                "the build pool serves shell, build.<toolchain> and test.<suite>, not {action}"
+                "the build pool serves shell, build.<toolchain>, test.<suite> and {}, not {action}",
+                container::NAME
             ))),
         }
     }
@@ -162,6 +194,21 @@ impl Request {
             Self::Shell(with) => with.working_directory.as_deref(),
             Self::Build { with, .. } => with.working_directory.as_deref(),
             Self::Test { with, .. } => with.build.working_directory.as_deref(),
+            Self::Container(_) => None,
+        }
+    }
+
+    /// The directory that an SBOM is asked for of, relative to the workspace.
+    pub(crate) fn sbom(&self) -> Option<&str> {
+        let with = match self {
+            Self::Shell(_) | Self::Container(_) => return None,
+            Self::Build { with, .. } => with,
+            Self::Test { with, .. } => &with.build,
+        };
+        match &with.sbom {
+            Sbom::Here(false) => None,
+            Sbom::Here(true) => Some(self.working_directory().unwrap_or_default()),
+            Sbom::Of(of) => Some(&of.path),
         }
     }
 }

@@ -140,6 +140,9 @@ impl Recipe {
                 build(Toolchain::parse(toolchain)?, with, directory)
             }
             Request::Test { suite, with } => test(suite, with, directory),
+            Request::Container(_) => {
+                Ok(Self { commands: Vec::new(), shown: false, toolchain: None })
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod group;
 mod output;
+mod spawner;
 mod tail;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::CommandLine;
 use crate::environment::Variables;
 use crate::error::Error;
+use crate::sandbox::Confinement;
 use group::Group;
 pub(crate) use output::Sink;
 use output::{Flow, drain, pump};
@@ -42,6 +44,8 @@ pub(crate) struct Process<'a> {
     pub(crate) directory: &'a Path,
     /// All its variables.
     pub(crate) variables: &'a Variables,
+    /// What it is kept in; absent means nothing.
+    pub(crate) confinement: Option<&'a Confinement>,
 }
 
 /// How a process ended.
@@ -92,13 +96,16 @@ pub(crate) async fn run(
         return Err(Error::Stopped);
     }
     let failed = |source| Error::Start { program: process.line.program.clone(), source };
-    let (mut child, group, output) = start(&process).map_err(failed)?;
+    let (mut child, group, output) = start(&process).await.map_err(failed)?;
     let flow = Flow::default();
     let mut pump = std::pin::pin!(pump(output, sink, &flow));
     let watched = watch(&group, pump.as_mut(), stop).await;
     group.signal(Signal::SIGKILL);
     let status = child.wait().await;
     group.is_gone();
+    if let Some(confinement) = process.confinement {
+        confinement.settle().await;
+    }
     drain(pump.as_mut(), &flow).await;
     match watched? {
         Watched::Ended => status.map(Ended).map_err(failed),
@@ -106,12 +113,18 @@ pub(crate) async fn run(
     }
 }
 
-fn start(process: &Process<'_>) -> io::Result<(Child, Group, pipe::Receiver)> {
+async fn start(process: &Process<'_>) -> io::Result<(Child, Group, pipe::Receiver)> {
     let (reader, writer) = io::pipe()?;
     let output = pipe::Receiver::from_owned_fd(reader.into())?;
-    let mut command = Command::new(&process.line.program);
+    let mut command = match process.confinement {
+        Some(confinement) => confinement.command(process.line, process.directory)?,
+        None => {
+            let mut command = Command::new(&process.line.program);
+            command.args(&process.line.args);
+            command
+        }
+    };
     command
-        .args(&process.line.args)
         .current_dir(process.directory)
         .env_clear()
         .envs(process.variables)
@@ -121,9 +134,10 @@ fn start(process: &Process<'_>) -> io::Result<(Child, Group, pipe::Receiver)> {
         .process_group(0);
     // The command holds the pipe's writing end; it is dropped here, so that the last process of
     // the group holds the last of it.
-    let child = command.spawn()?;
+    let child = spawner::spawn(command).await?;
     let id = child.id().ok_or_else(|| io::Error::other("no process id"))?;
-    Ok((child, Group::of(id)?, output))
+    let is_hidden = process.confinement.is_some_and(Confinement::is_namespaced);
+    Ok((child, Group::of(id, is_hidden)?, output))
 }
 
 enum Watched {
@@ -149,7 +163,7 @@ async fn watch(
                 return Ok(if kill_at.is_some() { Watched::Stopped } else { Watched::Ended });
             }
             () = stop.cancelled(), if kill_at.is_none() => {
-                group.signal(Signal::SIGTERM);
+                group.ask_to_end();
                 kill_at = Some(Instant::now() + GRACE);
             }
             () = tokio::time::sleep_until(due), if kill_at.is_some() => {

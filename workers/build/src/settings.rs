@@ -46,6 +46,8 @@ pub struct Settings {
     /// A directory in which package managers keep what they fetched, with one below it for each
     /// project, so that none can spoil another's; absent means that every step fetches anew.
     pub caches: Option<PathBuf>,
+    /// A Docker `config.json` with the worker's credentials for registries; no step sees it.
+    pub registry_auth: Option<PathBuf>,
 }
 
 impl Settings {
@@ -73,12 +75,20 @@ impl Settings {
                 .unwrap_or_else(|| PATH_DEFAULT.to_owned()),
             host,
             caches: None,
+            registry_auth: None,
         }
     }
 
     /// The same, with package managers' caches kept in `directory`.
     pub fn with_caches(mut self, directory: impl Into<PathBuf>) -> Self {
         self.caches = Some(directory.into());
+        self
+    }
+
+    /// The same, with credentials for registries from `file`.
+    pub fn with_registry_auth(mut self, file: Option<PathBuf>) -> Self {
+        // Programs that are given it run elsewhere.
+        self.registry_auth = file.map(|file| std::path::absolute(&file).unwrap_or(file));
         self
     }
 }

@@ -1,6 +1,8 @@
 mod artifacts;
 mod checkout;
+mod container;
 mod processes;
+mod sbom;
 mod secrets;
 
 use std::path::PathBuf;
@@ -73,6 +75,7 @@ impl Bench {
             store: self.store.clone(),
             ledger,
             router: RouterClient::nobody(),
+            beside: tokio_util::task::TaskTracker::new(),
             scratch: Scratch::below(self.directory.path(), id),
         }
     }
@@ -128,6 +131,7 @@ fn task(action: &str, with: Value) -> Task {
         token: AttemptToken { number: 3, epoch: 1 },
         shard: 0,
         project: "default".parse().expect("a name"),
+        pipeline: None,
         pool: "build".parse().expect("a name"),
         name: "build/step".into(),
         action: action.into(),
@@ -138,6 +142,8 @@ fn task(action: &str, with: Value) -> Task {
         idempotency_key: "run:step".into(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -7,8 +7,10 @@ use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::action::ActionInfo;
 use maestro_schemas::id::ExecutionId;
 use maestro_schemas::outcome::Outcome;
+use maestro_schemas::sandbox::Offered;
 use maestro_schemas::task::Task;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
 use crate::ledger::Ledger;
@@ -48,6 +50,9 @@ pub struct Execution {
     pub router: RouterClient,
     /// A directory of this execution's own, made when it is first asked for.
     pub scratch: Scratch,
+    /// What is spawned here goes on beside the handler and after it; the kit waits for its end before it
+    /// reports the outcome or gives the attempt back. It must have a limit of its own.
+    pub beside: TaskTracker,
 }
 
 /// A future that a handler returns.
@@ -68,9 +73,14 @@ pub trait Handler: Send + Sync + 'static {
         2
     }
 
-    /// Whether it hands secrets on to what it runs. A step that declares some fails where it does not.
-    fn takes_secrets(&self) -> bool {
+    /// Whether it hands secrets on to what an action of it runs. A step that declares some fails where it does not.
+    fn takes_secrets(&self, _action: &str) -> bool {
         false
+    }
+
+    /// What it keeps its steps in, where it starts programs for them.
+    fn sandbox(&self) -> Option<Offered> {
+        None
     }
 
     /// Carries one attempt out.

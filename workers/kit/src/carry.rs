@@ -13,7 +13,7 @@ use maestro_streams::topology::TASK_RENEW;
 use maestro_streams::topology::subject::LogAddress;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::account::Account;
 use crate::action::{Execution, Handler};
@@ -112,11 +112,12 @@ async fn run(pool: &Arc<Pool>, begun: &Begun) -> Option<Outcome> {
     }
     let execution = execution(pool, begun);
     let (log, scratch) = (execution.log.clone(), execution.scratch.clone());
-    let redactor = execution.redactor.clone();
+    let (beside, redactor) = (execution.beside.clone(), execution.redactor.clone());
     let ended = watch(pool, begun, execution).await.without_secrets(&redactor);
     drop(company);
     let outcome = reported(ended, stop.cause(), begun.task.timeout_ms);
-    let artifact = log.finish().await;
+    beside.close();
+    let (artifact, ()) = tokio::join!(log.finish(), beside.wait());
     scratch.remove().await;
     outcome.map(|outcome| with_artifacts(outcome, artifact.into_iter().collect()))
 }
@@ -148,6 +149,7 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
         ),
         router: RouterClient::over(pool.logs.clone()),
         scratch: Scratch::below(&pool.scratch, hand.execution),
+        beside: TaskTracker::new(),
     }
 }
 
@@ -160,9 +162,9 @@ async fn with_secrets(
     if execution.task.secrets.is_empty() {
         return Ok(execution);
     }
-    if !handler.takes_secrets() {
-        let action = execution.task.action.clone();
-        return Err(secrets::Error::Untaken(action).into_outcome());
+    let action = &execution.task.action;
+    if !handler.takes_secrets(action) {
+        return Err(secrets::Error::Untaken(action.clone()).into_outcome());
     }
     let asked = secrets::obtain(connection, (&execution.task, execution.id), &execution.redactor);
     let got = execution.stop.run_until_cancelled(asked).await;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use maestro_schemas::action::ActionInfo;
 use maestro_schemas::codec;
 use maestro_schemas::heartbeat::{Heartbeat, PERIOD_MS};
 use maestro_schemas::id::ExecutionId;
@@ -57,6 +58,11 @@ fn lasting(pool: &Pool) -> Vec<ExecutionId> {
     executions
 }
 
+/// The actions that belong to the pool; one that only some workers of another pool serve has none.
+fn own_actions(pool: &Pool) -> Vec<ActionInfo> {
+    pool.actions.iter().filter(|action| action.pool == pool.name).cloned().collect()
+}
+
 /// Says where the worker stands; `leaving` is its last word.
 pub(crate) async fn say(pool: &Pool, with_actions: bool, leaving: bool) {
     let heartbeat = Heartbeat {
@@ -66,7 +72,8 @@ pub(crate) async fn say(pool: &Pool, with_actions: bool, leaving: bool) {
         slots: pool.slots,
         draining: leaving || pool.draining.is_cancelled(),
         leaving,
-        actions: with_actions.then(|| pool.actions.clone()),
+        actions: with_actions.then(|| own_actions(pool)),
+        sandbox: pool.handler.sandbox(),
         running: pool.registry.running(Duration::ZERO),
     };
     match codec::encode(&heartbeat) {

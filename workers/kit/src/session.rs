@@ -13,7 +13,7 @@ use maestro_streams::connect::{self, ConnectOptions, Connection};
 use maestro_streams::fetch::tasks::{Reading, TaskQueue};
 use maestro_streams::publish::Publisher;
 use maestro_streams::topology::subject;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -70,7 +70,8 @@ pub struct WorkerConfig {
 pub struct PoolConfig {
     /// The pool.
     pub pool: PoolName,
-    /// How many executions may run together, from 1 to [`SLOTS_MAX`].
+    /// How many executions may run together, from 1 to [`SLOTS_MAX`]; of several pools with the same
+    /// handler together, as many as the first of them says.
     pub slots: u32,
     /// Whether tasks are held in advance and need no solitude: only for short tasks.
     pub prefetch: bool,
@@ -93,6 +94,8 @@ pub(crate) struct Pool {
     pub(crate) worker: WorkerId,
     pub(crate) worker_name: String,
     pub(crate) slots: u32,
+    /// What is left of them; pools of one handler share it.
+    pub(crate) room: Arc<Semaphore>,
     pub(crate) actions: Vec<ActionInfo>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) store: ArtifactStore,
@@ -121,8 +124,10 @@ impl Worker {
         let draining = CancellationToken::new();
         let solitude = Solitude::default();
         let mut sessions = JoinSet::new();
+        let mut rooms: Vec<(Arc<dyn Handler>, Arc<Semaphore>)> = Vec::new();
         for pool in pools {
-            let shared = (id, draining.clone(), solitude.clone());
+            let room = room_of(&pool, &mut rooms);
+            let shared = (id, draining.clone(), solitude.clone(), room);
             let session = Session::open(&config, pool, shared).await?;
             sessions.spawn(session.run(config.drain_max));
         }
@@ -151,6 +156,23 @@ impl Worker {
     }
 }
 
+/// The slots of a pool, which are those of the first pool with the same handler.
+fn room_of(
+    pool: &PoolConfig,
+    rooms: &mut Vec<(Arc<dyn Handler>, Arc<Semaphore>)>,
+) -> Arc<Semaphore> {
+    if let Some((_, room)) = rooms.iter().find(|(known, _)| Arc::ptr_eq(known, &pool.handler)) {
+        return Arc::clone(room);
+    }
+    let slots = usize::try_from(pool.slots.min(SLOTS_MAX)).unwrap_or(1);
+    let room = Arc::new(Semaphore::new(slots));
+    rooms.push((Arc::clone(&pool.handler), Arc::clone(&room)));
+    room
+}
+
+/// What a process' pools share, and the slots of this one.
+type Shared = (WorkerId, CancellationToken, Solitude, Arc<Semaphore>);
+
 /// One pool of a process, connected.
 struct Session {
     pool: Arc<Pool>,
@@ -163,7 +185,7 @@ impl Session {
     async fn open(
         config: &WorkerConfig,
         pool: PoolConfig,
-        (worker, draining, solitude): (WorkerId, CancellationToken, Solitude),
+        (worker, draining, solitude, room): Shared,
     ) -> Result<Self, Error> {
         let name = pool.pool.clone();
         if !(1..=SLOTS_MAX).contains(&pool.slots) {
@@ -178,6 +200,7 @@ impl Session {
             worker,
             worker_name: config.name.clone(),
             slots: pool.slots,
+            room,
             actions: pool.handler.actions(),
             handler: pool.handler,
             store: config.store.clone(),

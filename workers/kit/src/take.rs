@@ -21,7 +21,7 @@ use crate::session::Pool;
 /// Takes tasks until the worker drains, and gives back what was not begun.
 pub(crate) async fn take_tasks(pool: Arc<Pool>, mut queue: TaskQueue, executions: TaskTracker) {
     let mut taking = Taking {
-        slots: Arc::new(Semaphore::new(usize::try_from(pool.slots).unwrap_or(1))),
+        slots: Arc::clone(&pool.room),
         capacity: Capacity::of_host(pool.slots),
         ready: VecDeque::new(),
         executions,

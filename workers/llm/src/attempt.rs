@@ -156,7 +156,7 @@ impl Attempt<'_> {
             route.vouches(call)?;
             let is_fallback = !tried.is_empty();
             let error = match self.call(call, (&route, counted), (taken, is_fallback)).await {
-                Ok(paid) => return Ok(self.remembered(key, paid).await),
+                Ok(paid) => return Ok(self.remembered(key, paid)),
                 Err(error) => error,
             };
             match route.gives_way(&error) {

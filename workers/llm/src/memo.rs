@@ -1,5 +1,7 @@
 //! Answers that were paid for already: a redelivered attempt asks nobody twice, and tells who paid.
 
+use std::time::Duration;
+
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::report::ModelCall;
@@ -7,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
 use crate::attempt::Attempt;
+
+/// How long keeping an answer may take: the step's report waits for it.
+const KEEPING_MAX: Duration = Duration::from_secs(60);
 
 /// An answer, and the call that brought it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,12 +36,13 @@ async fn recall(store: &ArtifactStore, key: Digest) -> Option<Memory> {
 
 /// Keeps an answer for whoever carries the attempt out next.
 async fn remember(store: &ArtifactStore, key: Digest, memory: &Memory) {
-    let kept = match serde_json::to_vec(memory) {
-        Ok(bytes) => store.remember(key, &bytes).await,
-        Err(_) => return,
-    };
-    if let Err(error) = kept {
-        tracing::warn!(%error, "a model's answer cannot be kept for a redelivery");
+    let Ok(bytes) = serde_json::to_vec(memory) else { return };
+    match tokio::time::timeout(KEEPING_MAX, store.remember(key, &bytes)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a model's answer cannot be kept for a redelivery");
+        }
+        Err(_) => tracing::warn!("a model's answer is not kept for a redelivery in time"),
     }
 }
 
@@ -49,14 +55,12 @@ impl Attempt<'_> {
         Some(answer)
     }
 
-    /// Keeps an answer for a redelivery, with the call that brought it and whose that is.
-    pub(crate) async fn remembered(
-        &self,
-        key: Digest,
-        (answer, call): (Answer, ModelCall),
-    ) -> Answer {
-        let memory = Memory { answer, call };
-        remember(&self.execution.store, key, &memory).await;
-        memory.answer
+    /// Keeps an answer for a redelivery, with the call that brought it and whose that is. The step goes on
+    /// meanwhile; the kit reports nothing of it before that has ended.
+    pub(crate) fn remembered(&self, key: Digest, (answer, call): (Answer, ModelCall)) -> Answer {
+        let (store, memory) =
+            (self.execution.store.clone(), Memory { answer: answer.clone(), call });
+        self.execution.beside.spawn(async move { remember(&store, key, &memory).await });
+        answer
     }
 }

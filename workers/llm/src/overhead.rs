@@ -1,5 +1,6 @@
 //! What Maestro adds to a call of a model, beyond the time that the gateway takes for it: the router's
-//! question, the price, the two words on the bus before the call is made, the books after it.
+//! question, the price, the word on the bus before the call is made (a second one where the step has a
+//! budget), the books after it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,10 +1,15 @@
-//! `maestro keys`: the file of key-encryption keys that a server keeps secrets by.
+//! `maestro keys`: the keys that sign what runs have left.
+
+mod init;
+mod list;
+mod revoke;
+mod rotate;
 
 use std::path::PathBuf;
 
-use maestro_evidence::secret::key_file::KeyFile;
-use serde_json::json;
+use maestro_evidence::key::home::Home;
 
+use crate::env_vars;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -12,13 +17,15 @@ use crate::output::Output;
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The file has mode 0600 and is read anew at each use. Without it no secret can be decrypted: keep a copy.
-docs/secrets.md says more.
+A root key signs the list of keys and nothing else; keys of the list sign the evidence of runs. The
+passphrase of the keys that sign is in MAESTRO_KEY_PASSPHRASE, that of the root in
+MAESTRO_ROOT_PASSPHRASE. A coordinator needs the directory without root.key. docs/supply-chain.md
+says more.
 
 Examples:
-  maestro keys init /etc/maestro/secrets.key
-  maestro keys rotate /etc/maestro/secrets.key
-  maestro keys list /etc/maestro/secrets.key")]
+  maestro keys init --keys /etc/maestro/keys
+  maestro keys list --keys /etc/maestro/keys
+  maestro coordinator --keys /etc/maestro/keys …")]
 pub struct Args {
     #[command(subcommand)]
     ask: Ask,
@@ -26,44 +33,36 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Ask {
-    /// Make a file with a new key.
-    Init(Place),
-    /// Put a new key before those of a file; `maestro secrets rewrap` then wraps by it.
-    Rotate(Place),
-    /// Take a key out of a file that wraps nothing any more.
-    Retire(Retire),
-    /// List the ids of a file's keys, the one that wraps first.
-    List(Place),
+    /// Make a root key and a first key that signs.
+    Init(init::Args),
+    /// List the keys, and since when and until when they are good.
+    List(list::Args),
+    /// Make a next key that signs; those before it are good for a while more.
+    Rotate(rotate::Args),
+    /// Say that a key must not be trusted any more.
+    Revoke(revoke::Args),
 }
 
+/// Which directory.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The directory of keys.
+    #[arg(long, env = env_vars::KEYS, value_name = "DIRECTORY")]
+    keys: PathBuf,
 }
 
-#[derive(Debug, clap::Args)]
-struct Retire {
-    /// The file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// The key's id.
-    #[arg(value_name = "ID")]
-    id: String,
+impl Place {
+    fn home(&self) -> Home {
+        Home::at(&self.keys)
+    }
 }
 
 /// Does what the subcommand says.
-pub fn perform(args: Args, output: Output) -> Result<Exit, Error> {
-    let ids = match &args.ask {
-        Ask::Init(Place { file }) => KeyFile::make(file).map(|id| vec![id]),
-        Ask::Rotate(Place { file }) => KeyFile::rotate(file).map(|id| vec![id]),
-        Ask::Retire(Retire { file, id }) => {
-            KeyFile::retire(file, id).and_then(|()| KeyFile::ids(file))
-        }
-        Ask::List(Place { file }) => KeyFile::ids(file),
-    };
-    let ids = ids.map_err(Error::Keys)?;
-    output.show(&json!({ "keys": ids }), || ids.join("\n"))?;
-    Ok(Exit::Ok)
+pub async fn perform(args: Args, output: Output) -> Result<Exit, Error> {
+    match args.ask {
+        Ask::Init(args) => init::perform(args, output).await,
+        Ask::List(args) => list::perform(args, output),
+        Ask::Rotate(args) => rotate::perform(args, output).await,
+        Ask::Revoke(args) => revoke::perform(args, output).await,
+    }
 }

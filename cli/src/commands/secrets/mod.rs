@@ -1,5 +1,6 @@
 //! `maestro secrets`: values that steps get and nobody reads back.
 
+mod keys;
 mod list;
 mod revoke;
 mod rewrap;
@@ -41,6 +42,8 @@ enum Ask {
     Revoke(revoke::Args),
     /// Wrap the project's data keys by the newest key-encryption key.
     Rewrap(rewrap::Args),
+    /// Make and rotate the key-encryption keys of a server.
+    Keys(keys::Args),
     /// Show which secrets the attempts of a run were given.
     Uses(uses::Args),
 }
@@ -53,6 +56,7 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
         Ask::Rotate(args) => rotate::perform(args, global, output).await,
         Ask::Revoke(args) => revoke::perform(args, global, output).await,
         Ask::Rewrap(args) => rewrap::perform(args, global, output).await,
+        Ask::Keys(args) => keys::perform(args, output),
         Ask::Uses(args) => uses::perform(args, global, output).await,
     }
 }

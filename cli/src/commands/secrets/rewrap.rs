@@ -12,7 +12,7 @@ use crate::view::words::count;
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-After `maestro keys rotate`: wraps the data keys of the project's secrets by the new key, 100 at a time.
+After `maestro secrets keys rotate`: wraps the data keys of the project's secrets by the new key, 100 at a time.
 Values are not touched. Stopped on the way, it goes on where it was when it is called again.
 
 Examples:

@@ -3,6 +3,7 @@
 pub mod again;
 pub mod build;
 pub mod curtain;
+pub mod evidence;
 pub mod failure;
 pub mod plan;
 pub mod review;

@@ -4,6 +4,8 @@
 //! Whoever receives a plan from the network or from storage calls [`CheckedPlan::check`]; the
 //! engine takes nothing else, and so never meets an index out of range.
 
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +14,9 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{
     ITEMS_MAX, InputArtifact, Items, NODES_MAX, Node, OutputArtifact, PLAN_VERSION, Plan, Workspace,
 };
-use maestro_schemas::secret::USES_MAX;
+use maestro_schemas::sandbox::{
+    Endpoint, HOSTS_MAX, Isolation, Network, SANDBOX_ROLE, STRICT_POOL,
+};
 use serde_json::Value;
 
 use crate::expression::name::names;
@@ -236,9 +240,10 @@ impl Faults<'_> {
         self.edges("reads", &self.node.reads)?;
         self.reach()?;
         self.sizes()?;
-        self.secrets()?;
+        secret::check(self.node)?;
         self.policy()?;
         self.fan_out()?;
+        self.sandbox()?;
         self.artifacts()
     }
 
@@ -307,20 +312,6 @@ impl Faults<'_> {
         })
     }
 
-    fn secrets(&self) -> Checked {
-        let node = self.node;
-        require(node.secrets.len() <= USES_MAX, || {
-            format!("{} secrets are too many; the most is {USES_MAX}", node.secrets.len())
-        })?;
-        let mut names = node.secrets.keys();
-        require(names.all(|name| is_variable(name) && !name.starts_with(RESERVED)), || {
-            "a variable of its secrets is not letters, digits and _, or is Maestro's own".into()
-        })?;
-        require(node.secrets.keys().all(|name| !node.env.contains_key(name)), || {
-            "a variable of its secrets is one of its environment too".into()
-        })
-    }
-
     fn policy(&self) -> Checked {
         let node = self.node;
         require((1..=TIMEOUT_MS_MAX).contains(&node.timeout_ms), || {
@@ -345,6 +336,20 @@ impl Faults<'_> {
         require(count <= u64::from(ITEMS_MAX), || {
             format!("{count} items are too many; the most is {ITEMS_MAX}")
         })
+    }
+
+    fn sandbox(&self) -> Checked {
+        let node = self.node;
+        let is_strict = node.isolation == Some(Isolation::Strict);
+        require(is_strict == (node.pool.as_str() == STRICT_POOL), || {
+            format!("a strict step and no other belongs to the pool {STRICT_POOL}")
+        })?;
+        let Some(Network::Hosts(hosts)) = &node.network else { return Ok(()) };
+        require((1..=HOSTS_MAX).contains(&hosts.len()), || {
+            format!("it lists {} hosts; expected 1 to {HOSTS_MAX}", hosts.len())
+        })?;
+        let wrong = hosts.iter().find(|host| host.parse::<Endpoint>().is_err());
+        require(wrong.is_none(), || "its list of hosts names none at one place".into())
     }
 
     fn artifacts(&self) -> Checked {
@@ -379,6 +384,9 @@ impl Faults<'_> {
 fn output_artifact<'a>(output: &'a OutputArtifact, roles: &mut BTreeSet<&'a str>) -> Checked {
     require(is_inner_path(&output.path), || {
         format!("the path {:?} leaves the workspace", output.path)
+    })?;
+    require(output.role != SANDBOX_ROLE, || {
+        format!("the artifact {SANDBOX_ROLE:?} is the worker's own")
     })?;
     require(is_short(&output.role) && roles.insert(&output.role), || {
         format!("the artifact {:?} is declared twice or has no usable name", output.role)

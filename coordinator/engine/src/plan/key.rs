@@ -42,6 +42,10 @@ pub fn of(
     if let Some(salt) = &node.salt {
         parts.insert("salt".into(), Digest::of(salt.as_bytes()));
     }
+    if node.isolation.is_some() || node.network.is_some() {
+        let sandbox = json!([node.isolation, node.network]);
+        parts.insert("sandbox".into(), Digest::of_json(&sandbox));
+    }
     match &node.workspace {
         Workspace::Empty => {}
         Workspace::Tree { digest } => {

@@ -203,6 +203,7 @@ mod tests {
             draining: false,
             leaving: false,
             actions: None,
+            sandbox: None,
             running: Vec::new(),
         }
     }

@@ -89,6 +89,8 @@ async fn let_in(
         Access::Public | Access::Token => {}
         Access::Somewhere(role) if highest >= Some(role) => {}
         Access::Somewhere(role) => return Err(forbidden(role.as_str(), "any project")),
+        Access::Everywhere(role) if caller.grants.everywhere() >= Some(role) => {}
+        Access::Everywhere(role) => return Err(forbidden(role.as_str(), "every project")),
         Access::InProject(role) => {
             let project = project(params)?;
             if caller.grants.in_project(&project) < Some(role) {

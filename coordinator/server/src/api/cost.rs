@@ -71,6 +71,6 @@ async fn settle(
     InProject(asker): InProject,
     Json(told): Json<Settlements>,
 ) -> Result<StatusCode, Refusal> {
-    api.app.settle_calls(&asker.project, told).await?;
+    api.app.settle_calls(&asker, told).await?;
     Ok(StatusCode::NO_CONTENT)
 }

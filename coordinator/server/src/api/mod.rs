@@ -13,10 +13,12 @@
 //! access (`tests/it/api_access.rs` tries each of them); nothing here writes a run.
 
 pub mod admit;
+mod audit;
 mod catalogue;
 mod cost;
 pub mod errors;
 mod events;
+mod evidence;
 mod extract;
 mod health;
 mod logs;
@@ -87,6 +89,8 @@ pub fn routes() -> Vec<Route> {
         catalogue::routes(),
         cost::routes(),
         prompts::routes(),
+        evidence::routes(),
+        audit::routes(),
         secrets::routes(),
         routing::routes(),
         errors::routes(),

@@ -85,7 +85,7 @@ async fn put(
     let (mut parts, body) = request.into_parts();
     let digest: Digest = of_path(&mut parts, &api, "digest").await?;
     let bytes = body.into_data_stream().map(|read| read.map_err(std::io::Error::other));
-    api.app.put_object(&asker.project, digest, Box::pin(bytes)).await?;
+    api.app.put_object(&asker, digest, Box::pin(bytes)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -88,6 +88,7 @@ fn access(access: Access) -> String {
         Access::Public => "Needs no token.".to_owned(),
         Access::Token => "Needs a token.".to_owned(),
         Access::Somewhere(role) => format!("Needs the role {} in some project.", role.as_str()),
+        Access::Everywhere(role) => format!("Needs the role {} in every project.", role.as_str()),
         Access::InProject(role) => format!("Needs the role {} in the project.", role.as_str()),
     }
 }
@@ -95,6 +96,8 @@ fn access(access: Access) -> String {
 fn parameters(route: &Route) -> Vec<Value> {
     let words = route.path.split('/').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'));
     let in_path = words.map(|name| {
+        // What stands for all the rest of a path begins with a star.
+        let name = name.trim_start_matches('*');
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
     let others = route.parameters.iter().map(|parameter| {

@@ -42,7 +42,7 @@ async fn store(
     InProject(asker): InProject,
     Json(plan): Json<Plan>,
 ) -> Result<axum::Json<PlanStored>, Refusal> {
-    Ok(axum::Json(api.app.store_plan(&asker.project, plan).await?))
+    Ok(axum::Json(api.app.store_plan(&asker, plan).await?))
 }
 
 async fn show(

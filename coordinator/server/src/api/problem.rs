@@ -90,6 +90,10 @@ kinds! {
     PromptDenied = "MAE-4013", 403, "the prompt may not be used", Some("the detail names the rule; docs/prompts.md says how a version gets a label");
     /// A text is no prompt.
     UnfitPrompt = "MAE-6001", 422, "not a prompt", None;
+    /// The entry waits to be signed.
+    Unlogged = "MAE-7074", 409, "not in the audit log yet", Some("try again in a few seconds; a coordinator with keys signs what waits");
+    /// What stands in object storage is not the tree that was signed.
+    AuditBroken = "MAE-7073", 500, "the audit log is broken", Some("`maestro audit verify` names what was changed");
     /// A value cannot be a secret.
     SecretUnfit = "MAE-7050", 422, "not a secret", None;
     /// The secret is set.
@@ -97,7 +101,7 @@ kinds! {
     /// No version of the secret is given out.
     NoSecret = "MAE-7052", 404, "no such secret", Some("`maestro secrets list` shows what there is, and `maestro secrets set NAME` sets one");
     /// The server has no key-encryption key.
-    NoKeys = "MAE-7053", 409, "no key-encryption key", Some("start the server with --secrets-key-file FILE; `maestro keys init FILE` makes one");
+    NoKeys = "MAE-7053", 409, "no key-encryption key", Some("start the server with --secrets-key-file FILE; `maestro secrets keys init FILE` makes one");
     /// The project or the secret is full.
     SecretsFull = "MAE-7054", 409, "too many secrets", None;
     /// An execution may not have what it asks for.
@@ -192,6 +196,11 @@ impl From<app::Error> for Refusal {
             app::Error::Unsound(_) => Self::new(Kind::Unsound, detail),
             app::Error::Refused { code, message } => Self::of_owner(code, message),
             app::Error::Mismatch { .. } => Self::new(Kind::Mismatch, detail),
+            app::Error::Unlogged(_) => Self::new(Kind::Unlogged, detail),
+            app::Error::Broken(_) => {
+                tracing::error!(event = "audit_broken", detail, "the audit log is broken");
+                Self::new(Kind::AuditBroken, detail)
+            }
             app::Error::Unavailable(_) => Self::new(Kind::Unavailable, detail),
         }
     }

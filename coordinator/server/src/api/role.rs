@@ -12,9 +12,9 @@ pub const EVERY_PROJECT: &str = "*";
 pub enum Role {
     /// Look at everything.
     Viewer,
-    /// Submit, cancel and rerun.
+    /// Submit, cancel and rerun; keep prompts and objects; ask the router.
     Operator,
-    /// Decide gates.
+    /// Give prompts labels and take them away.
     Approver,
     /// Everything.
     Admin,
@@ -61,6 +61,11 @@ impl Grants {
     /// The highest role anywhere.
     pub fn highest(&self) -> Option<Role> {
         self.0.values().max().copied()
+    }
+
+    /// The role in every project.
+    pub fn everywhere(&self) -> Option<Role> {
+        self.0.get(EVERY_PROJECT).copied()
     }
 
     /// Whether it reaches into every project.

@@ -26,6 +26,8 @@ pub enum Access {
     Somewhere(Role),
     /// Whoever has this role in the project that the path names.
     InProject(Role),
+    /// Whoever has this role in every project.
+    Everywhere(Role),
 }
 
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;

@@ -19,6 +19,7 @@ use super::extract::{InProject, Json, Pairs};
 use super::problem::{Kind, Refusal};
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
+use crate::app::Asker;
 use crate::app::learn::Unlearnt;
 use crate::app::list_decisions::Query;
 use crate::clock::now_ms;
@@ -143,7 +144,8 @@ async fn score(
 ) -> Result<axum::Json<Learnt>, Refusal> {
     // Deployments are shared by all projects too.
     let project = project(&caller, &headers, Role::Admin)?;
-    Ok(axum::Json(api.app.score(&project, scores).await?))
+    let asker = Asker { project, actor: caller.name.to_string() };
+    Ok(axum::Json(api.app.score(&asker, scores).await?))
 }
 
 async fn list(

@@ -162,7 +162,7 @@ async fn rewrap(
     State(api): State<Api>,
     InProject(asker): InProject,
 ) -> Result<axum::Json<SecretsRewrapped>, Refusal> {
-    Ok(axum::Json(api.app.rewrap_secrets(&asker.project).await?))
+    Ok(axum::Json(api.app.rewrap_secrets(&asker).await?))
 }
 
 async fn of_run(

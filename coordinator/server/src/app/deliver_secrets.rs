@@ -11,9 +11,9 @@ use maestro_schemas::name::{PoolName, ProjectName};
 use maestro_schemas::secret::{STEP_BYTES_MAX, SealedSecret, SecretRef, SecretsQuestion, USES_MAX};
 use sqlx::PgConnection;
 
+use super::act;
 use super::secrets::{Fault, context};
 use super::{App, Error};
-use crate::store;
 use crate::store::secret::{self, Named};
 use crate::store::secret_delivery::{self, Live};
 
@@ -32,9 +32,7 @@ impl App {
     ) -> Result<Vec<SealedSecret>, Error> {
         let live = secret_delivery::live(&self.pool, question).await?;
         let project = permitted(live, pool, question)?;
-        let failed = |action| move |source| store::Error::Database { action, source };
-        let mut transaction =
-            self.pool.begin().await.map_err(failed("begin to give secrets out"))?;
+        let mut transaction = self.begin().await?;
         let (mut sealed, mut bytes) = (Vec::new(), 0);
         for secret in &question.secrets {
             let plain = self.plain(&mut transaction, &project, secret).await?;
@@ -50,7 +48,7 @@ impl App {
             secret_delivery::note(&mut *transaction, question, &project, version).await?;
             sealed.push(one);
         }
-        transaction.commit().await.map_err(failed("note secrets that are given out"))?;
+        act::end(transaction).await?;
         Ok(sealed)
     }
 
@@ -64,7 +62,7 @@ impl App {
         let kept = kept.ok_or_else(|| Error::Secret(Fault::Missing(secret.clone())))?;
         let named = Named { project, name: &secret.name };
         let about = context(named, kept.version);
-        let value = envelope::open(self.keys.get()?, &kept.envelope, &about).await?;
+        let value = envelope::open(self.keyring.get()?, &kept.envelope, &about).await?;
         Ok(Plain { version: kept.version, value })
     }
 }

@@ -8,9 +8,9 @@ use maestro_schemas::api::route::{
 };
 use maestro_schemas::call::NAME_BYTES_MAX;
 use maestro_schemas::id::DecisionId;
-use maestro_schemas::name::ProjectName;
 
-use super::{App, Error};
+use super::act::{self, Done};
+use super::{App, Asker, Error};
 use crate::routing;
 use crate::store::route_decision::{self, Served};
 
@@ -40,6 +40,7 @@ impl App {
         let learnt = self.routing.learn(outcomes.clone(), now_ms)?;
         self.routing.unmade(&unmade);
         self.routing.share(&outcomes, &[]);
+        self.routing.share_unmade(&unmade);
         Ok(Learnt { learnt })
     }
 
@@ -47,19 +48,21 @@ impl App {
     ///
     /// # Errors
     /// Where one cannot be, or follows a decision that is not the project's; then none is learnt.
-    pub async fn score(
-        &self,
-        project: &ProjectName,
-        Scores { scores }: Scores,
-    ) -> Result<Learnt, Unlearnt> {
+    pub async fn score(&self, asker: &Asker, told: Scores) -> Result<Learnt, Unlearnt> {
+        let done = Done::to("route.score", format!("{} answers", told.scores.len())).asked(&told);
+        let Scores { scores } = told;
         at_most("scores", scores.len(), SCORES_MAX)?;
         scores.iter().enumerate().try_for_each(|(place, score)| check(place, score))?;
         let decisions: Vec<DecisionId> = scores.iter().filter_map(|one| one.decision_id).collect();
-        let served =
-            route_decision::served(&self.pool, project, &decisions).await.map_err(Error::Store)?;
+        let served = route_decision::served(&self.pool, &asker.project, &decisions)
+            .await
+            .map_err(Error::Store)?;
         let scored = scores.into_iter().map(|score| scored(score, &served));
         let scored = scored.collect::<Result<Vec<_>, _>>()?;
         let learnt = self.routing.score(&scored)?;
+        let mut transaction = self.begin().await?;
+        act::keep(&mut transaction, asker, done).await.map_err(Error::Store)?;
+        act::end(transaction).await?;
         self.routing.share(&[], &scored);
         Ok(Learnt { learnt })
     }

@@ -77,6 +77,7 @@ fn worker(heartbeat: &Heartbeat, seen: &BTreeSet<RunId>) -> WorkerView {
         name: heartbeat.name.clone(),
         slots: heartbeat.slots,
         draining: heartbeat.draining,
+        sandbox: heartbeat.sandbox.clone(),
         running: running.collect(),
     }
 }

@@ -91,7 +91,7 @@ impl App {
 }
 
 /// A step's id for people; absent where the plan has no such node.
-pub(super) fn step_name(plan: &CheckedPlan, step: StepAddress) -> Option<String> {
+pub(crate) fn step_name(plan: &CheckedPlan, step: StepAddress) -> Option<String> {
     let node = plan.nodes.get(step.node as usize)?;
     Some(match node.for_each {
         Some(_) => format!("{}[{}]", node.id, step.item),

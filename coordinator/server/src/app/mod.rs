@@ -4,6 +4,8 @@
 //! what is asked of a run travels to its shard's inbox as a command, and its answer is what the
 //! shard's owner committed.
 
+mod act;
+pub mod audit;
 pub mod bus;
 pub mod cancel_run;
 pub mod deliver_secrets;
@@ -23,6 +25,7 @@ pub mod send_command;
 pub mod settle_calls;
 pub mod show_cost;
 pub mod show_decision;
+pub mod show_evidence;
 pub mod show_run;
 pub mod store_plan;
 pub mod submit_run;
@@ -50,7 +53,7 @@ pub struct App {
     /// Which model a prompt goes to.
     pub routing: Routing,
     /// What wraps the keys of secrets.
-    pub keys: secrets::Keys,
+    pub keyring: secrets::Keyring,
 }
 
 /// Who asks, and of which tenant.
@@ -125,6 +128,12 @@ pub enum Error {
         /// What was named.
         named: maestro_schemas::digest::Digest,
     },
+    /// An entry is not in the audit log yet.
+    #[error("{0} is not in the signed audit log yet")]
+    Unlogged(maestro_schemas::audit::EntryId),
+    /// The audit log does not hold together.
+    #[error("the audit log does not hold together: {0}")]
+    Broken(String),
     /// Something that is needed does not answer now.
     #[error("{0}")]
     Unavailable(&'static str),

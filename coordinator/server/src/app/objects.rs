@@ -14,7 +14,8 @@ use maestro_schemas::artifact::{Tree, TreeEntryKind};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::name::ProjectName;
 
-use super::{App, Error};
+use super::act::{self, Done};
+use super::{App, Asker, Error};
 use crate::store::project_object;
 
 /// The most digests that are asked about at once.
@@ -47,7 +48,7 @@ impl App {
     /// Takes an object's bytes, which must have the digest that was named.
     pub async fn put_object(
         &self,
-        project: &ProjectName,
+        asker: &Asker,
         named: Digest,
         bytes: impl Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     ) -> Result<(), Error> {
@@ -55,7 +56,12 @@ impl App {
         if stored.digest != named {
             return Err(Error::Mismatch { found: stored.digest, named });
         }
-        project_object::hold(&self.pool, project, &[(named, stored.size)]).await?;
+        let mut transaction = self.begin().await?;
+        project_object::hold(&mut *transaction, &asker.project, &[(named, stored.size)]).await?;
+        let done = Done::to("object.put", format!("{} bytes", stored.size));
+        let done = Done { request: Some(named), ..done };
+        act::keep(&mut transaction, asker, done).await?;
+        act::end(transaction).await?;
         match self.objects.exists(named).await? {
             true => Ok(()),
             // It was there, too old to be kept, and was deleted while nobody held it.

@@ -5,8 +5,8 @@ use maestro_schemas::api::prompts::{PromptPage, PromptPush, PromptPushed, Prompt
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::prompt::{self as names, LABEL_BYTES_MAX, LABELS_MAX};
 
+use super::act::{self, Done};
 use super::{App, Asker, Error};
-use crate::store;
 use crate::store::prompt::{self, Named, New, Which};
 
 /// The most prompts of a project.
@@ -55,7 +55,7 @@ impl App {
         }
         let read = Prompt::parse(&text).map_err(|fault| unfit(fault.to_string()))?;
         let named = Named { project: &asker.project, name: &name };
-        let mut transaction = self.pool.begin().await.map_err(doing("begin a version"))?;
+        let mut transaction = self.begin().await?;
         let newest =
             prompt::lock(&mut transaction, named, PROMPTS_MAX).await?.ok_or_else(|| {
                 Error::invalid("name", format!("the project has {PROMPTS_MAX} prompts, the most"))
@@ -72,9 +72,12 @@ impl App {
             let (version, actor) = (newest + 1, asker.actor.as_str());
             let new = New { version, digest, description, text: &text, actor };
             prompt::add(&mut transaction, named, new).await?;
+            let done = Done::to("prompt.push", format!("{name}@{version}"));
+            let done = Done { request: Some(digest), ..done };
+            act::keep(&mut transaction, asker, done).await?;
         }
         let made = prompt::find(&mut *transaction, named, Which::Newest).await?;
-        transaction.commit().await.map_err(doing("keep a version"))?;
+        act::end(transaction).await?;
         self.routing.forget_prompts();
         let made = made.ok_or_else(|| Error::not_found("prompt", &name))?;
         Ok(PromptPushed { version: made.version, is_new })
@@ -141,16 +144,23 @@ impl App {
         }
         let named = Named { project: &asker.project, name: &name };
         self.show_prompt(named, &version.to_string()).await?;
+        let about = format!("{name}@{version} {label}");
+        let mut transaction = self.begin().await?;
         if holds {
             let most = u32::try_from(LABELS_MAX).unwrap_or(u32::MAX);
             let by = (asker.actor.as_str(), most);
-            if !prompt::label(&self.pool, named, (version, &label), by).await? {
+            if !prompt::label(&mut *transaction, named, (version, &label), by).await? {
                 let message = format!("the version has {LABELS_MAX} labels, the most");
                 return Err(Error::invalid("label", message));
             }
-        } else {
-            prompt::unlabel(&self.pool, named, (version, &label), &asker.actor).await?;
+            let done = Done::to("prompt.label", about);
+            act::keep(&mut transaction, asker, done).await?;
+        } else if prompt::unlabel(&mut *transaction, named, (version, &label), &asker.actor).await?
+        {
+            let done = Done::to("prompt.unlabel", about);
+            act::keep(&mut transaction, asker, done).await?;
         }
+        act::end(transaction).await?;
         self.routing.forget_prompts();
         Ok(())
     }
@@ -182,8 +192,4 @@ fn read_which(text: &str) -> Result<Which, Error> {
             "expected a number, `newest`, or sha256: and 64 hexadecimal digits",
         )
     })
-}
-
-fn doing(action: &'static str) -> impl FnOnce(sqlx::Error) -> store::Error {
-    move |source| store::Error::Database { action, source }
 }

@@ -13,10 +13,11 @@ use maestro_schemas::id::RunId;
 use maestro_schemas::name::{ProjectName, SecretName};
 use maestro_schemas::secret::{NAMES_MAX, SecretRef, VALUE_BYTES_MAX, VALUE_BYTES_MIN};
 
+use super::act::{self, Done};
 use super::{App, Asker, Error};
-use crate::store;
 use crate::store::secret::{self, Kept, Named};
 use crate::store::{secret_delivery, secret_key};
+use sqlx::PgConnection;
 
 /// The most versions of a secret.
 pub const VERSIONS_MAX: u32 = 10_000;
@@ -35,9 +36,9 @@ const DELIVERIES_MAX: u16 = 1_000;
 
 /// What wraps data keys, where there is something. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Keys(Option<Arc<dyn Kek>>);
+pub struct Keyring(Option<Arc<dyn Kek>>);
 
-impl Keys {
+impl Keyring {
     /// These.
     pub fn of(kek: Arc<dyn Kek>) -> Self {
         Self(Some(kek))
@@ -48,9 +49,9 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("there", &self.0.is_some()).finish()
+        f.debug_struct("Keyring").field("there", &self.0.is_some()).finish()
     }
 }
 
@@ -104,6 +105,15 @@ pub enum Change {
     },
 }
 
+impl Change {
+    fn action(self) -> &'static str {
+        match self {
+            Self::Set => "secret.set",
+            Self::Rotate { .. } => "secret.rotate",
+        }
+    }
+}
+
 impl App {
     /// Makes the current version of a secret.
     pub async fn keep_secret(
@@ -113,9 +123,9 @@ impl App {
         value: Zeroizing<Vec<u8>>,
     ) -> Result<SecretVersion, Error> {
         check(&value)?;
-        let kek = self.keys.get()?;
+        let kek = self.keyring.get()?;
         let named = Named { project: &asker.project, name: &name };
-        let mut transaction = self.pool.begin().await.map_err(doing("begin a version"))?;
+        let mut transaction = self.begin().await?;
         let newest = secret::lock(&mut transaction, named, NAMES_MAX).await?.ok_or_else(|| {
             Error::Secret(Fault::Full(format!("the project has {NAMES_MAX} secrets, the most")))
         })?;
@@ -123,24 +133,16 @@ impl App {
             let message = format!("{name} has {VERSIONS_MAX} versions, the most");
             return Err(Error::Secret(Fault::Full(message)));
         }
-        let is_set = secret::is_set(&mut *transaction, named).await?;
-        match change {
-            Change::Set if is_set => return Err(Error::Secret(Fault::Exists(name))),
-            Change::Rotate { .. } if !is_set => {
-                return Err(Error::Secret(Fault::Missing(SecretRef { name, version: None })));
-            }
-            Change::Set => {}
-            Change::Rotate { grace } if grace.is_zero() => {
-                secret::revoke(&mut *transaction, named, Some(newest), &asker.actor).await?;
-            }
-            Change::Rotate { grace } => secret::replace(&mut transaction, named, grace).await?,
-        }
+        make_way(&mut transaction, (named, newest), change, &asker.actor).await?;
         let version = newest + 1;
         let envelope = envelope::close(kek, &value, &context(named, version)).await?;
         secret::add(&mut transaction, named, &Kept { version, envelope }, &asker.actor).await?;
+        // Its digest would let one try values.
+        let done = Done::to(change.action(), format!("{name}@{version}"));
+        act::keep(&mut transaction, asker, done).await?;
         let after = Some((&name, version + 1));
         let made = secret::list(&mut *transaction, &asker.project, after, 1).await?;
-        transaction.commit().await.map_err(doing("keep a version"))?;
+        act::end(transaction).await?;
         made.into_iter().next().ok_or_else(|| Error::not_found("secret", &name))
     }
 
@@ -168,32 +170,40 @@ impl App {
         secret: SecretRef,
     ) -> Result<SecretsRevoked, Error> {
         let named = Named { project: &asker.project, name: &secret.name };
-        let mut transaction = self.pool.begin().await.map_err(doing("begin a revocation"))?;
+        let mut transaction = self.begin().await?;
         // A name that was never set is not made by that.
         secret::lock(&mut transaction, named, 0).await?;
         let gone = secret::revoke(&mut *transaction, named, secret.version, &asker.actor).await?;
-        transaction.commit().await.map_err(doing("revoke a secret"))?;
-        match u32::try_from(gone).unwrap_or(u32::MAX) {
-            0 => Err(Error::Secret(Fault::Missing(secret))),
-            versions => Ok(SecretsRevoked { versions }),
+        if gone == 0 {
+            return Err(Error::Secret(Fault::Missing(secret)));
         }
+        let done = Done::to("secret.revoke", secret.to_string());
+        act::keep(&mut transaction, asker, done).await?;
+        act::end(transaction).await?;
+        Ok(SecretsRevoked { versions: u32::try_from(gone).unwrap_or(u32::MAX) })
     }
 
-    /// Wraps a page of a project's data keys by the newest key-encryption key. Each is done by itself: who
+    /// Wraps a page of a project's data keys by the newest key-encryption key, all of it or nothing: who
     /// is stopped on the way goes on later with what is left.
-    pub async fn rewrap_secrets(&self, project: &ProjectName) -> Result<SecretsRewrapped, Error> {
-        let kek = self.keys.get()?;
+    pub async fn rewrap_secrets(&self, asker: &Asker) -> Result<SecretsRewrapped, Error> {
+        let kek = self.keyring.get()?;
         let newest = kek.current().await?;
+        let mut transaction = self.begin().await?;
         let mut wrapped = 0;
-        for (context, former) in
-            secret_key::of_others(&self.pool, project, &newest, REWRAP_PAGE).await?
-        {
+        let page =
+            secret_key::of_others(&mut *transaction, &asker.project, &newest, REWRAP_PAGE).await?;
+        for (context, former) in page {
             let new = envelope::rewrap(kek, &former, &context).await?;
-            if secret_key::replace(&self.pool, &context, (&former, &new)).await? {
+            if secret_key::replace(&mut *transaction, &context, (&former, &new)).await? {
                 wrapped += 1;
             }
         }
-        let left = secret_key::count_of_others(&self.pool, project, &newest).await?;
+        if wrapped > 0 {
+            let done = Done::to("secret.rewrap", format!("{wrapped} data keys by {newest}"));
+            act::keep(&mut transaction, asker, done).await?;
+        }
+        act::end(transaction).await?;
+        let left = secret_key::count_of_others(&self.pool, &asker.project, &newest).await?;
         Ok(SecretsRewrapped { wrapped, left })
     }
 
@@ -206,6 +216,29 @@ impl App {
         let deliveries = secret_delivery::of_run(&self.pool, project, run, DELIVERIES_MAX).await?;
         Ok(SecretDeliveries { deliveries })
     }
+}
+
+/// What becomes of the current version, or why there can be no next one.
+async fn make_way(
+    transaction: &mut PgConnection,
+    (named, newest): (Named<'_>, u32),
+    change: Change,
+    actor: &str,
+) -> Result<(), Error> {
+    let is_set = secret::is_set(&mut *transaction, named).await?;
+    match change {
+        Change::Set if is_set => return Err(Error::Secret(Fault::Exists(named.name.clone()))),
+        Change::Rotate { .. } if !is_set => {
+            let secret = SecretRef { name: named.name.clone(), version: None };
+            return Err(Error::Secret(Fault::Missing(secret)));
+        }
+        Change::Set => {}
+        Change::Rotate { grace } if grace.is_zero() => {
+            secret::revoke(&mut *transaction, named, Some(newest), actor).await?;
+        }
+        Change::Rotate { grace } => secret::replace(transaction, named, grace).await?,
+    }
+    Ok(())
 }
 
 pub(super) fn context(named: Named<'_>, version: u32) -> Context {
@@ -235,8 +268,4 @@ fn cursor_of(text: &str) -> Result<(SecretName, u32), Error> {
     let read: Option<SecretRef> = text.parse().ok();
     let read = read.and_then(|secret| Some((secret.name, secret.version?)));
     read.ok_or_else(|| Error::invalid("cursor", "expected what the page before gave as `next`"))
-}
-
-fn doing(action: &'static str) -> impl FnOnce(sqlx::Error) -> store::Error {
-    move |source| store::Error::Database { action, source }
 }

@@ -1,10 +1,10 @@
 //! Takes what a gateway tells of calls whose worker could not say what they cost.
 
 use maestro_schemas::api::cost::{SETTLEMENTS_MAX, Settlements};
-use maestro_schemas::name::ProjectName;
 use maestro_schemas::report::CALLS_MAX;
 
-use super::{App, Error};
+use super::act::{self, Done};
+use super::{App, Asker, Error};
 use crate::store::settlement;
 
 /// The largest number that is believed.
@@ -12,11 +12,8 @@ const NUMBER_MAX: u64 = 1_000_000_000_000;
 
 impl App {
     /// Keeps it; the ledger has it within seconds.
-    pub async fn settle_calls(
-        &self,
-        project: &ProjectName,
-        Settlements { settlements }: Settlements,
-    ) -> Result<(), Error> {
+    pub async fn settle_calls(&self, asker: &Asker, told: Settlements) -> Result<(), Error> {
+        let settlements = &told.settlements;
         if settlements.len() > SETTLEMENTS_MAX {
             let found = settlements.len();
             let problem = format!("found {found}; expected at most {SETTLEMENTS_MAX}");
@@ -32,6 +29,11 @@ impl App {
             );
             return Err(Error::invalid("settlements", problem));
         }
-        Ok(settlement::keep(&self.pool, project, &settlements).await?)
+        let mut transaction = self.begin().await?;
+        settlement::keep(&mut *transaction, &asker.project, settlements).await?;
+        let about = format!("{} calls", settlements.len());
+        let done = Done::to("call.settle", about).asked(&told);
+        act::keep(&mut transaction, asker, done).await?;
+        act::end(transaction).await
     }
 }

@@ -13,6 +13,7 @@ use maestro_schemas::name::ProjectName;
 use maestro_schemas::plan::Plan;
 use serde_json::Value;
 
+use super::act::{self, Done};
 use super::{App, Asker, Error};
 use crate::store::{action, plan, result};
 
@@ -24,9 +25,10 @@ const RESULTS_AT_ONCE: usize = 1_000;
 
 impl App {
     /// Checks and stores a plan; the answer says for each step whether it would run.
-    pub async fn store_plan(&self, project: &ProjectName, plan: Plan) -> Result<PlanStored, Error> {
+    pub async fn store_plan(&self, asker: &Asker, plan: Plan) -> Result<PlanStored, Error> {
+        let project = &asker.project;
         let plan = CheckedPlan::check(plan).map_err(|error| Error::Unsound(error.to_string()))?;
-        let digest = plan::store(&self.pool, project, &plan).await?;
+        let digest = self.keep_plan(asker, &plan).await?;
         let forecast = self.forecast(project, &plan).await?;
         let unseen = (0u32..).zip(&plan.nodes).filter(|(index, _)| forecast.seen(*index).is_none());
         let keys: Vec<Digest> = unseen
@@ -71,8 +73,22 @@ impl App {
         let compiled = compile(request).map_err(|faults| Error::Unsound(faults.to_string()))?;
         let checked =
             CheckedPlan::check(compiled.plan).map_err(|error| Error::Unsound(error.to_string()))?;
-        let digest = plan::store(&self.pool, &asker.project, &checked).await?;
+        let digest = self.keep_plan(asker, &checked).await?;
         Ok((digest, compiled.labels))
+    }
+
+    /// Stores a plan; one that is there already stays, and nothing was done.
+    async fn keep_plan(&self, asker: &Asker, plan: &CheckedPlan) -> Result<Digest, Error> {
+        let mut transaction = self.begin().await?;
+        let is_there = plan::exists(&mut *transaction, &asker.project, plan.digest()).await?;
+        let digest = plan::store(&mut *transaction, &asker.project, plan).await?;
+        if !is_there {
+            let done = Done::to("plan.store", plan.name.clone());
+            let done = Done { request: Some(digest), ..done };
+            act::keep(&mut transaction, asker, done).await?;
+        }
+        act::end(transaction).await?;
+        Ok(digest)
     }
 
     /// Plays a run of the plan ahead, as far as results carry it.

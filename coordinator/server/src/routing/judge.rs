@@ -1,8 +1,9 @@
 //! Asks the policies whether a request may go to each deployment: by what it is about, by what it is
 //! likely to cost there, and with the prompt that it was made from.
 //!
-//! What must stay true: a hook whose package decides nothing is not asked, since estimates differ with
-//! every prompt and no answer about them could be remembered.
+//! What must stay true: the place is always asked for. Of costs and prompts a package that denies nothing
+//! is not asked where the router chooses, since estimates differ with every prompt and no answer about
+//! them could be remembered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,6 +9,7 @@ use maestro_router::config::Config;
 use maestro_schemas::api::route::{CallDecided, SCORES_MAX, Scored, Shared as Told};
 use maestro_schemas::call::CallOutcome;
 use maestro_schemas::codec;
+use maestro_schemas::id::DecisionId;
 use maestro_schemas::route::{Mode, RouteDecision};
 use maestro_streams::Subject;
 use maestro_streams::connect::Connection;
@@ -44,6 +45,13 @@ impl Routing {
         }
     }
 
+    /// Tells the others of decisions that no call followed after all.
+    pub fn share_unmade(&self, decisions: &[DecisionId]) {
+        for some in decisions.chunks(ENTRIES_MAX) {
+            self.tell(Told { unmade: some.to_vec(), ..self.word() });
+        }
+    }
+
     /// Counts the call that will follow a decision, here and with the other routers.
     pub(super) fn begin(&self, config: &Config, decision: &RouteDecision, now_ms: u64) {
         let choice = &decision.choice;
@@ -66,6 +74,7 @@ impl Routing {
             live.begin(&held.config, (call.decision_id, &call.deployment), now_ms);
         }
         drop(live);
+        self.unmade(&told.unmade);
         Ok(self.learn(told.outcomes, now_ms)? + self.score(&told.scores)?)
     }
 
@@ -76,7 +85,8 @@ impl Routing {
 
     fn word(&self) -> Told {
         let from = self.shared.process;
-        Told { from, outcomes: Vec::new(), scores: Vec::new(), begun: Vec::new() }
+        let (outcomes, scores) = (Vec::new(), Vec::new());
+        Told { from, outcomes, scores, begun: Vec::new(), unmade: Vec::new() }
     }
 
     fn tell(&self, told: Told) {
@@ -96,12 +106,13 @@ pub(crate) async fn tell_others(mut words: Receiver<Told>, connection: Connectio
             }
             Err(RecvError::Closed) => return,
         };
-        while told.outcomes.len() + told.scores.len() + told.begun.len() < ENTRIES_MAX {
+        while entries(&told) < ENTRIES_MAX {
             match words.try_recv() {
                 Ok(more) => {
                     told.outcomes.extend(more.outcomes);
                     told.scores.extend(more.scores);
                     told.begun.extend(more.begun);
+                    told.unmade.extend(more.unmade);
                 }
                 Err(TryRecvError::Lagged(_)) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
@@ -112,4 +123,8 @@ pub(crate) async fn tell_others(mut words: Receiver<Told>, connection: Connectio
             Err(error) => tracing::warn!(%error, "what was told of calls is not shared"),
         }
     }
+}
+
+fn entries(told: &Told) -> usize {
+    told.outcomes.len() + told.scores.len() + told.begun.len() + told.unmade.len()
 }

@@ -1,4 +1,4 @@
-//! Connections: one of the fold's own, one of the collector's, and a small pool for everybody else.
+//! Connections: one of the fold's own, one of the collector's, one of the auditor's, and a small pool for everybody else.
 //!
 //! The fold's is no pool's, because a pool asks a connection whether it lives before it lends it,
 //! which is a round trip for each commit. Its planner is pinned to what fits arrays against keyed
@@ -65,12 +65,41 @@ pub async fn collecting(options: &PgConnectOptions) -> Result<Option<PgConnectio
         ("lock_timeout", COLLECTING_WAIT_MAX.as_millis().to_string()),
     ];
     let options = options.clone().application_name("maestro-collector").options(settings);
-    let mut conn = open(&options).await?;
+    let action = "ask who collects objects";
+    if_first(&options, COLLECTING, action).await
+}
+
+/// The advisory lock of whoever writes the audit log, for as long as its connection lives.
+const AUDITING: i64 = 0x6d61_6573_7472_6f02;
+
+/// The longest that a statement of the auditor may take.
+const AUDITING_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A connection that may write the audit log until it is closed; none where another one may.
+pub async fn auditing(options: &PgConnectOptions) -> Result<Option<PgConnection>, Error> {
+    let time_max = AUDITING_TIME_MAX.as_millis().to_string();
+    let settings = [
+        ("jit", "off".to_owned()),
+        ("statement_timeout", time_max.clone()),
+        ("lock_timeout", time_max.clone()),
+        ("idle_in_transaction_session_timeout", time_max),
+    ];
+    let options = options.clone().application_name("maestro-auditor").options(settings);
+    if_first(&options, AUDITING, "ask who audits").await
+}
+
+/// A connection that has the lock until it is closed; none where another one has it.
+async fn if_first(
+    options: &PgConnectOptions,
+    lock: i64,
+    action: &'static str,
+) -> Result<Option<PgConnection>, Error> {
+    let mut conn = open(options).await?;
     let is_ours: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
-        .bind(COLLECTING)
+        .bind(lock)
         .fetch_one(&mut conn)
         .await
-        .map_err(Error::doing("ask who collects objects"))?;
+        .map_err(Error::doing(action))?;
     Ok(is_ours.then_some(conn))
 }
 

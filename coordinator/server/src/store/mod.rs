@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the fold | [`connect::FoldConnection`], [`shard`], [`load`], [`set_aside`] |
 //! | the api and intake | [`plan`], [`submission`], [`run`], [`step`], [`attempt`], [`audit`], … over a pool |
-//! | background | [`notice`], [`coordinator`], [`named`], [`project_object`] |
+//! | background | [`notice`], [`coordinator`], [`named`], [`project_object`], [`audit_log`] |
 //!
 //! Run state is changed by [`commit::commit`], and where that is not possible by
 //! [`set_aside::set_aside`]; by nothing else here. Values that people or
@@ -13,9 +13,13 @@
 pub mod action;
 pub mod attempt;
 pub mod audit;
+pub mod audit_act;
+pub mod audit_entry;
+pub mod audit_log;
 pub mod commit;
 pub mod connect;
 pub mod coordinator;
+pub mod evidence;
 mod json;
 pub mod load;
 pub mod model_call;

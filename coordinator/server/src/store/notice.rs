@@ -46,12 +46,16 @@ pub async fn pending(db: impl PgExecutor<'_>, count_max: u16) -> Result<Vec<Noti
         .collect()
 }
 
-/// Deletes notices whose messages were confirmed.
+/// Deletes notices whose messages were confirmed. The evidence of a run that ended is due from then on.
 pub async fn confirm(db: impl PgExecutor<'_>, ids: &[i64]) -> Result<(), Error> {
-    sqlx::query("delete from notice where id = any ($1)")
-        .bind(ids)
-        .execute(db)
-        .await
-        .map_err(Error::doing("delete notices"))?;
+    sqlx::query(
+        "with told as (delete from notice where id = any ($1) returning run, project, kind)
+         insert into evidence (run, project)
+         select distinct run, project from told where kind = 'run_ended' on conflict do nothing",
+    )
+    .bind(ids)
+    .execute(db)
+    .await
+    .map_err(Error::doing("delete notices"))?;
     Ok(())
 }

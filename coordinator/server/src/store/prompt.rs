@@ -278,15 +278,15 @@ pub async fn label(
     .map_err(Error::doing("label a prompt"))
 }
 
-/// Takes a label from a version; one that it does not have is no matter.
+/// Takes a label from a version; false where it does not have it, which is no matter.
 pub async fn unlabel(
     db: impl PgExecutor<'_>,
     prompt: Named<'_>,
     (version, label): (u32, &str),
     actor: &str,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let number = |error| Error::unreadable("prompt_label.version", error);
-    sqlx::query(
+    let done = sqlx::query(
         "update prompt_label set removed_at = now(), removed_by = $5
           where project = $1 and name = $2 and version = $3 and label = $4 and removed_at is null",
     )
@@ -298,5 +298,5 @@ pub async fn unlabel(
     .execute(db)
     .await
     .map_err(Error::doing("take a label from a prompt"))?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }

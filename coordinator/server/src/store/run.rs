@@ -178,6 +178,43 @@ pub async fn head(
     .transpose()
 }
 
+/// A run that has ended, as its evidence says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// How it ended.
+    pub state: String,
+    /// Its plan.
+    pub plan: maestro_schemas::digest::Digest,
+    /// When it began, by its shard's clock.
+    pub created_at_ms: u64,
+    /// When it ended, by its shard's clock.
+    pub ended_at_ms: u64,
+}
+
+/// A run that has ended; absent where it has not.
+pub async fn ended(db: impl PgExecutor<'_>, run: RunId) -> Result<Option<Ended>, Error> {
+    let row: Option<(String, String, Vec<u8>, i64, i64)> = sqlx::query_as(
+        "select pipeline, state, plan, created_at_ms, ended_at_ms from run
+          where id = $1 and ended_at_ms is not null",
+    )
+    .bind(run.uuid())
+    .fetch_optional(db)
+    .await
+    .map_err(Error::doing("read a run that has ended"))?;
+    row.map(|(pipeline, state, plan, created, ended)| {
+        Ok(Ended {
+            pipeline,
+            state,
+            plan: json::digest("run.plan", &plan)?,
+            created_at_ms: unsigned("run.created_at_ms", created)?,
+            ended_at_ms: unsigned("run.ended_at_ms", ended)?,
+        })
+    })
+    .transpose()
+}
+
 /// Whose runs these are; those that are unknown are left out.
 pub async fn projects(
     db: impl PgExecutor<'_>,

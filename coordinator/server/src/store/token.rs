@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use maestro_schemas::id::TokenId;
+use maestro_schemas::id::{ActId, TokenId};
 use sqlx::PgExecutor;
 
+use super::audit_act::MAESTRO;
 use super::{Error, json};
 
 /// A token that was found by its secret.
@@ -22,13 +23,20 @@ pub struct TokenRow {
 pub async fn store(db: impl PgExecutor<'_>, token: &TokenRow, hash: [u8; 32]) -> Result<(), Error> {
     let roles = json::text(&token.roles).map_err(|error| Error::unreadable("token", error))?;
     sqlx::query(
-        "insert into token (id, name, hash, roles) values ($1, $2, $3, $4::jsonb)
-         on conflict (hash) do nothing",
+        "with made as (
+           insert into token (id, name, hash, roles) values ($1, $2, $3, $4::jsonb)
+           on conflict (hash) do nothing returning name, roles)
+         insert into audit_act (id, actor, action, about, answer)
+           select $5, $6, 'token.make', name, json_build_object('token', $7::text, 'roles', roles)
+             from made",
     )
     .bind(token.id.uuid())
     .bind(&token.name)
     .bind(hash.as_slice())
     .bind(roles)
+    .bind(ActId::generate().uuid())
+    .bind(MAESTRO)
+    .bind(token.id.to_string())
     .execute(db)
     .await
     .map_err(Error::doing("store a token"))?;
@@ -56,11 +64,18 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: [u8; 32]) -> Result<Option<T
 
 /// Revokes a token; false where there is none that lives.
 pub async fn revoke(db: impl PgExecutor<'_>, id: TokenId) -> Result<bool, Error> {
-    let done =
-        sqlx::query("update token set revoked_at = now() where id = $1 and revoked_at is null")
-            .bind(id.uuid())
-            .execute(db)
-            .await
-            .map_err(Error::doing("revoke a token"))?;
+    let done = sqlx::query(
+        "with revoked as (
+           update token set revoked_at = now() where id = $1 and revoked_at is null returning name)
+         insert into audit_act (id, actor, action, about, answer)
+           select $2, $3, 'token.revoke', name, json_build_object('token', $4::text) from revoked",
+    )
+    .bind(id.uuid())
+    .bind(ActId::generate().uuid())
+    .bind(MAESTRO)
+    .bind(id.to_string())
+    .execute(db)
+    .await
+    .map_err(Error::doing("revoke a token"))?;
     Ok(done.rows_affected() == 1)
 }

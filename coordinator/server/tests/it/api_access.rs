@@ -25,6 +25,8 @@ pub fn path(route: &Route) -> String {
         .replace("{version}", "1")
         .replace("{label}", "approved")
         .replace("{decision}", "dec_01h455vb4pex5vsknk084sn02q")
+        .replace("{entry}", "cmd_01h455vb4pex5vsknk084sn02q")
+        .replace("{*tile}", "0/000")
         .replace("{code}", "MAE-2001")
 }
 
@@ -69,19 +71,20 @@ async fn without_a_known_token_every_other_route_refuses() {
 #[tokio::test]
 async fn a_role_does_what_it_may_and_no_more() {
     let stack = Stack::without_coordinator().await;
-    for role in Role::ALL {
-        let token = stack.new_token(&[("demo", role.as_str())]).await;
+    for (role, place) in Role::ALL.into_iter().flat_map(|role| [(role, "demo"), (role, "*")]) {
+        let token = stack.new_token(&[(place, role.as_str())]).await;
         for route in routes() {
             let needed = match route.access {
-                Access::InProject(needed) | Access::Somewhere(needed) => needed,
-                Access::Public | Access::Token => Role::Viewer,
+                Access::InProject(needed) | Access::Somewhere(needed) => Some(needed),
+                Access::Everywhere(needed) => Some(needed).filter(|_| place == "*"),
+                Access::Public | Access::Token => Some(Role::Viewer),
             };
             let status = ask(&stack, &route, Some(&token)).await.status();
             let refused = status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED;
             assert_eq!(
                 refused,
-                role < needed,
-                "{} on {} {}: {status}",
+                needed.is_none_or(|needed| role < needed),
+                "{} in {place} on {} {}: {status}",
                 role.as_str(),
                 route.method,
                 route.path

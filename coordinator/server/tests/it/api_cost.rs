@@ -3,13 +3,17 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use maestro_engine::shard::commit::Commit;
-use maestro_schemas::api::cost::{By, CostReport};
-use maestro_schemas::id::RunId;
+use maestro_schemas::api::cost::{By, CostReport, SETTLEMENTS_MAX};
+use maestro_schemas::id::{ExecutionId, RunId};
+use maestro_schemas::report::CALLS_MAX;
 use maestro_schemas::step::StepAddress;
 use maestro_server::routing::Options;
+use maestro_server::store::settlement;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 
 use crate::support::rows::*;
-use crate::support::stack::Stack;
+use crate::support::stack::{Stack, read};
 
 const STEP: StepAddress = StepAddress { node: 0, item: 0, visit: 0 };
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
@@ -58,4 +62,58 @@ async fn days_stand_in_their_order_and_the_last_ones_where_there_are_too_many() 
     let last: CostReport = stack.get(&format!("{path}&limit=2")).await;
     let costs: Vec<u64> = last.rows.iter().map(|row| row.cost_microusd).collect();
     assert_eq!(costs, [700, 100]);
+}
+
+/// A gateway's word on the first call of an execution.
+fn word(execution: ExecutionId) -> Value {
+    json!({ "execution": execution, "ordinal": 0, "input_tokens": 3, "output_tokens": 2, "cost_microusd": 40 })
+}
+
+#[tokio::test]
+async fn a_gateways_report_settles_a_call_and_only_an_administrator_may_tell_it() {
+    const PATH: &str = "/v1/projects/demo/cost/settlements";
+    let run = RunId::generate();
+    let (stack, now_ms) = stack(run, &[]).await;
+    let mut call = call_row(run, STEP, 900);
+    (call.at_ms, call.call.settled) = (now_ms, false);
+    let execution = call.execution;
+    let commit = Commit { calls: vec![call], ..batch(2) };
+    stack.database.fold().commit(&commit).await.unwrap();
+    let told = json!({ "settlements": [word(execution)] });
+
+    let operator = stack.new_token(&[("demo", "operator")]).await;
+    let address = format!("{}{PATH}", stack.address);
+    let refused = stack.http.post(address).bearer_auth(operator).json(&told).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!(stack.database.count("settlement").await, 0);
+
+    let taken = stack.post(PATH, &told).await;
+    assert_eq!(taken.status(), StatusCode::NO_CONTENT);
+    let day = Duration::from_secs(24 * 3_600);
+    let settled = settlement::apply(&mut stack.database.conn().await, day).await.unwrap();
+    let report: CostReport = stack.get("/v1/projects/demo/cost").await;
+    let row = &report.rows[0];
+    assert_eq!((settled, row.cost_microusd, row.input_tokens, row.unsettled), (1, 40, 3, 0));
+}
+
+#[tokio::test]
+async fn a_gateways_report_that_cannot_be_is_refused_whole() {
+    const PATH: &str = "/v1/projects/demo/cost/settlements";
+    let stack = Stack::with_router(Options::default()).await;
+    let with = |key: &str, value: u64| {
+        let mut one = word(ExecutionId::generate());
+        one[key] = json!(value);
+        json!({ "settlements": [word(ExecutionId::generate()), one] })
+    };
+    let most = vec![word(ExecutionId::generate()); SETTLEMENTS_MAX + 1];
+    for (body, expected) in [
+        (json!({ "settlements": most }), "expected at most"),
+        (with("ordinal", CALLS_MAX as u64), "entry 1: expected an ordinal below"),
+        (with("cost_microusd", 1_000_000_000_001), "entry 1"),
+        (with("input_tokens", u64::MAX), "entry 1"),
+    ] {
+        let problem: Value = read(stack.post(PATH, &body).await, StatusCode::BAD_REQUEST).await;
+        assert!(problem["detail"].as_str().unwrap().contains(expected), "{problem}");
+    }
+    assert_eq!(stack.database.count("settlement").await, 0);
 }

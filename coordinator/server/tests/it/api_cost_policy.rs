@@ -4,7 +4,7 @@
 use maestro_router::config::Config;
 use maestro_router::decide::{Facts, Policy, choose};
 use maestro_schemas::api::route::{DecisionPage, RouteAnswer};
-use maestro_schemas::route::RouteDecision;
+use maestro_schemas::route::{Mode, RouteDecision};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ model_list:
     model_info: { id: at-unknown }
 router:
   fallbacks: [{ primary: dear, on_error: [cheap] }]
-  modes: { default: MODE }
+  modes: { demo: MODE }
 ";
 const BELOW_A_CENT: &str = "package maestro.cost\n\nviolation contains message if {\n\tinput.estimated_cost > 0.01\n\tmessage := sprintf(\"%s for %s costs %.4f USD\", [input.model, input.step, input.estimated_cost])\n}\n";
 const SHIPPED: &str = include_str!("../../../../policies/rego/cost.rego");
@@ -51,6 +51,7 @@ async fn a_model_that_is_too_dear_gives_way_to_a_cheaper_one_in_every_mode() {
     for mode in ["act", "shadow"] {
         let (_dir, stack) = stack(mode, BELOW_A_CENT).await;
         let decision = decided(ask(&stack, question(), None).await);
+        assert_eq!(decision.choice.mode.as_str(), mode);
         assert_eq!(decision.choice.deployment, "at-cheap", "{mode}");
         let excluded = &decision.choice.rationale.excluded;
         let [one] = excluded.as_slice() else { panic!("{excluded:?}") };
@@ -71,7 +72,8 @@ async fn a_step_that_wants_nothing_cheaper_is_refused() {
     assert!(message.contains("dear for main/ask costs 0.2000 USD"), "{message}");
     assert!(message.contains("at-cheap by maestro.downgrade"), "{message}");
     only["model"] = json!("cheap");
-    assert_eq!(decided(ask(&stack, only, None).await).choice.deployment, "at-cheap");
+    let choice = decided(ask(&stack, only, None).await).choice;
+    assert_eq!((choice.mode, choice.deployment.as_str()), (Mode::Act, "at-cheap"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use maestro_schemas::api::problem::Problem;
 use maestro_schemas::api::prompts::{PromptPage, PromptPushed, PromptText};
 use maestro_schemas::api::route::RouteAnswer;
 use maestro_schemas::digest::Digest;
+use maestro_schemas::route::Mode;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -180,11 +181,12 @@ async fn a_prompt_that_is_not_approved_is_refused_until_it_is_with_a_router_and_
 async fn a_prompt_that_is_denied_for_one_model_goes_to_another() {
     let not_there =
         "package maestro.prompts\n\ndeny contains \"not there\" if input.model == \"gpt-4o\"\n";
-    let config = CONFIG.replacen("router:\n", "router:\n  modes: { default: act }\n", 1);
+    let config = CONFIG.replacen("router:\n", "router:\n  modes: { demo: act }\n", 1);
     let (_dir, options) = files(Some(&config), &[("prompts.rego", not_there)]);
     let stack = Stack::with_router(options).await;
     let answer = ask(&stack, json!({ "model": "gpt-4o" }), Some(("review", "text"))).await;
     let RouteAnswer::Decided { decision } = answer else { panic!("{answer:?}") };
+    assert_eq!(decision.choice.mode, Mode::Act);
     assert_ne!(decision.choice.model, "gpt-4o");
     let rule = |one: &maestro_schemas::route::Excluded| one.rule == "data.maestro.prompts.deny";
     assert!(decision.choice.rationale.excluded.iter().any(rule), "{decision:?}");

@@ -9,22 +9,27 @@
 )]
 
 mod api_access;
+mod api_audit;
 mod api_cost;
 mod api_cost_policy;
 mod api_events;
 mod api_hostile;
 mod api_logs;
 mod api_objects;
+mod api_processes;
 mod api_prompts;
 mod api_routing;
 mod api_runs;
 mod api_scores;
 mod api_steps;
+mod auditor;
 mod collector;
 mod retention;
 mod secrets;
 mod store_commit;
 mod store_load;
+mod store_probe;
 mod store_records;
+mod store_settlement;
 mod store_shard;
 mod support;

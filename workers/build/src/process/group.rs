@@ -9,19 +9,32 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::error::Error;
+use crate::sandbox::descendants;
 
 /// The group of a child that leads it and has not been reaped yet, which keeps the number its own.
 #[derive(Debug)]
 pub(super) struct Group {
     leader: Pid,
+    /// Whether the others are in namespaces of their own.
+    hidden: bool,
     gone: AtomicBool,
 }
 
 impl Group {
     /// The group that the child with this process id leads.
-    pub(super) fn of(id: u32) -> io::Result<Self> {
+    pub(super) fn of(id: u32, hidden: bool) -> io::Result<Self> {
         let leader = i32::try_from(id).map_err(io::Error::other)?;
-        Ok(Self { leader: Pid::from_raw(leader), gone: AtomicBool::new(false) })
+        Ok(Self { leader: Pid::from_raw(leader), hidden, gone: AtomicBool::new(false) })
+    }
+
+    /// Asks all to end. Those in namespaces of their own are asked one by one: were the leader asked,
+    /// it would take them with it at once.
+    pub(super) fn ask_to_end(&self) {
+        if self.hidden && !self.gone.load(Ordering::Relaxed) {
+            descendants::signal(self.leader, Signal::SIGTERM);
+        } else {
+            self.signal(Signal::SIGTERM);
+        }
     }
 
     /// Sends a signal to every process of the group; that none is left is fine.

@@ -115,7 +115,13 @@ impl Checkout<'_> {
         }
         let mut tail = Tail::default();
         let line = line.command();
-        let process = Process { line: &line, directory: self.directory, variables: &variables };
+        let process = Process {
+            line: &line,
+            directory: self.directory,
+            variables: &variables,
+            // It is the worker's own command, and brings in what the sandbox then keeps in.
+            confinement: None,
+        };
         let mut sink = Sink { tail: &mut tail, log: None };
         let ended = process::run(process, stop, &mut sink).await?;
         let said = masked(&tail.text(), self.url);

@@ -185,6 +185,7 @@ pub fn task(action: &str) -> Task {
         token: AttemptToken { number: 1, epoch: 1 },
         shard: SHARD,
         project: "demo".parse().expect("a name"),
+        pipeline: None,
         pool: pool(),
         name: format!("stage/{action}"),
         action: action.to_owned(),
@@ -195,6 +196,8 @@ pub fn task(action: &str) -> Task {
         idempotency_key: "key".to_owned(),
         timeout_ms: 60_000,
         resources: Resources::default(),
+        isolation: None,
+        network: None,
         workspace: Workspace::default(),
         inputs: Vec::new(),
         outputs: Vec::new(),
@@ -223,8 +226,8 @@ impl Times {
     }
 }
 
-/// Actions: `succeed`, `fail`, `panic`, `talk`, `scratch`, `wait` (until it is stopped or let go), `deaf`
-/// (until it is dropped).
+/// Actions: `succeed`, `fail`, `panic`, `talk`, `scratch`, `wait` (until it is stopped or let go), `beside`
+/// (what goes on beside it ends when it is let go), `deaf` (until it is dropped).
 #[derive(Clone, Default)]
 pub struct TestPool {
     pub let_go: Times,
@@ -267,6 +270,11 @@ impl TestPool {
                 () = execution.stop.cancelled() => Outcome::Cancelled { artifacts: Vec::new() },
                 () = self.let_go.happened() => Outcome::succeeded(),
             },
+            "beside" => {
+                let let_go = self.let_go.clone();
+                execution.beside.spawn(async move { let_go.happened().await });
+                Outcome::succeeded()
+            }
             "deaf" => std::future::pending().await,
             _ => Outcome::succeeded(),
         }
@@ -275,7 +283,7 @@ impl TestPool {
 
 impl Handler for TestPool {
     fn actions(&self) -> Vec<ActionInfo> {
-        ["succeed", "fail", "panic", "talk", "scratch", "wait", "deaf"]
+        ["succeed", "fail", "panic", "talk", "scratch", "wait", "beside", "deaf"]
             .map(|name| ActionInfo {
                 name: name.to_owned(),
                 version: "1".to_owned(),

@@ -92,6 +92,20 @@ async fn a_scratch_directory_is_gone_when_its_execution_is_reported() {
 }
 
 #[tokio::test]
+async fn what_goes_on_beside_a_handler_has_ended_before_its_outcome_is_reported() {
+    let mut bus = Bus::start().await;
+    let pool = TestPool::default();
+    let _worker = bus.worker(1, false, &pool).await;
+    bus.publish(&task("beside")).await;
+    soon(pool.begun.happened()).await;
+    let early = tokio::time::timeout(Duration::from_millis(500), bus.next_report()).await;
+    assert!(early.is_err(), "it was reported before");
+    assert!(bus.tasks_left().await > 0);
+    pool.let_go.once_more();
+    assert_eq!(bus.report().await.outcome, Outcome::succeeded());
+}
+
+#[tokio::test]
 async fn heartbeats_tell_the_catalogue_and_what_is_in_hand() {
     let mut bus = Bus::start().await;
     let pool = TestPool::default();

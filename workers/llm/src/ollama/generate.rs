@@ -65,7 +65,7 @@ impl Attempt<'_> {
                 let call = Call { model: model.clone(), ..call.clone() };
                 let with = (is_last_resort, tried, &mut left_alone);
                 let error = match self.of_one_model(&call, wish, with).await {
-                    Ok(paid) => return Ok(self.remembered(key, paid).await),
+                    Ok(paid) => return Ok(self.remembered(key, paid)),
                     Err(error) => error,
                 };
                 self.execution.log.line(&format!("\n[{model}: {error}]")).await;

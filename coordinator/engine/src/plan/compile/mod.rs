@@ -14,6 +14,7 @@
 //! | `assemble` | nodes in order, with edges and keys |
 //! | `fan_out` | `for_each` and `matrix` to items |
 //! | `workspace` | the files that a step sees |
+//! | `sandbox` | how a step is kept apart from its worker's host, and so its pool |
 //! | `action` | the catalogue, and what is not in it |
 //!
 //! Equal requests give equal plans, byte for byte. All that is wrong is told at once.
@@ -45,6 +46,7 @@ mod order;
 mod policy;
 mod reference;
 mod resolve;
+mod sandbox;
 mod secret;
 mod uses;
 mod workspace;
@@ -95,7 +97,7 @@ pub fn compile(request: Request<'_>) -> Result<Compiled, Diagnostics> {
         name: root.name,
         pipeline_version: root.version,
         inputs: resolver.inputs(),
-        facts: resolver.facts(),
+        facts: resolver.facts(&outcome.nodes),
         stages: graph.stages.iter().map(|name| Stage { name: name.clone() }).collect(),
         nodes: outcome.nodes,
         outputs,

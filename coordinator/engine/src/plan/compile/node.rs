@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use maestro_schemas::action::ActionInfo;
+use maestro_schemas::api::plans::Catalogue;
 use maestro_schemas::artifact::Tree;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{ActionRef, Node, Unresolved};
@@ -66,7 +67,8 @@ pub(super) fn nodes(
         })
         .collect();
     let mut out = builder.out;
-    out.warnings.extend(builder.unserved.iter().map(unserved));
+    let catalogue = request.catalogue;
+    out.warnings.extend(builder.unserved.iter().map(|one| unserved(catalogue, one)));
     out.trees = builder.trees.found;
     if let Some(built) = built.into_iter().collect::<Option<Vec<Built>>>() {
         out.nodes = order_nodes(graph, edges, built, report);
@@ -87,9 +89,20 @@ pub(super) struct Builder<'a> {
     pub unserved: BTreeMap<(String, String), Vec<String>>,
 }
 
-fn unserved(((action, pool), steps): (&(String, String), &Vec<String>)) -> String {
+/// What becomes of steps whose action nobody has announced: the workers of their pool refuse it, where it
+/// has some.
+fn unserved(
+    catalogue: &Catalogue,
+    ((action, pool), steps): (&(String, String), &Vec<String>),
+) -> String {
     let steps = list(steps.iter().map(String::as_str), "and");
-    format!("no worker has announced {action}: {steps} will wait until one serves pool {pool}")
+    let has_workers = catalogue.actions.values().any(|one| one.pool.as_str() == pool);
+    let fate = if has_workers {
+        format!("will fail, since the workers of pool {pool} do not serve it")
+    } else {
+        format!("will wait until one serves pool {pool}")
+    };
+    format!("no worker has announced {action}: {steps} {fate}")
 }
 
 /// Keeps what went well and notes what did not.
@@ -130,6 +143,10 @@ impl Builder<'_> {
         );
         let concurrency = faults.take(self.concurrency(&site));
         let workspace = faults.take(self.workspace(&site, pool.as_str()));
+        let sandbox = self.sandbox(&site, pool).map_err(|fault| {
+            faults.0.push(fault);
+            std::mem::take(&mut faults.0)
+        })?;
         let node = Node {
             id: draft.id.clone(),
             stage: draft.stage,
@@ -154,13 +171,15 @@ impl Builder<'_> {
             priority: self.priority(&site),
             concurrency,
             resources,
+            isolation: sandbox.isolation,
+            network: sandbox.network,
             budget_microusd: step.budget.map(microusd),
             allow_failure: step.allow_failure.unwrap_or(false),
             finally: draft.finally,
             workspace,
             inputs,
             outputs,
-            pool,
+            pool: sandbox.pool,
         };
         if !faults.0.is_empty() {
             return Err(faults.0);

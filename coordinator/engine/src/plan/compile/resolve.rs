@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use maestro_schemas::plan::Unresolved;
+use maestro_schemas::plan::{Node, Unresolved, Workspace};
 use minijinja::Value as Known;
 use serde_json::Value;
 
@@ -140,10 +140,11 @@ impl<'a> Resolver<'a> {
         self.bindings.first().into_iter().flatten().filter_map(value).collect()
     }
 
-    /// The facts that the plan's expressions read.
-    pub fn facts(&self) -> BTreeMap<String, Value> {
+    /// The facts that the plan's expressions read, and where the files of its workspaces are from.
+    pub fn facts(&self, nodes: &[Node]) -> BTreeMap<String, Value> {
+        let has_files = |node: &Node| matches!(node.workspace, Workspace::Tree { .. });
         match self.sources.git {
-            Some(git) if *self.reads_git.borrow() => {
+            Some(git) if *self.reads_git.borrow() || nodes.iter().any(has_files) => {
                 BTreeMap::from([("git".into(), serde_json::to_value(git).unwrap_or_default())])
             }
             _ => BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod fleet;
 pub mod nats;
 pub mod postgres;
 pub mod question;

@@ -11,7 +11,7 @@ use maestro_schemas::id::TokenId;
 use maestro_server::api::{Api, admit, serve};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
-use maestro_server::app::secrets::Keys;
+use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing::{self, Routing};
@@ -80,6 +80,7 @@ impl Stack {
             store: ArtifactStore::local(directory.path()).unwrap(),
             topology: Topology::default(),
             keep: Keep::default(),
+            keys: None,
             metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
@@ -101,11 +102,11 @@ impl Stack {
         let metrics = Metrics::new();
         let key_file = directory.path().join("secrets.key");
         KeyFile::make(&key_file).unwrap();
-        let keys = Keys::of(Arc::new(KeyFile::at(&key_file)));
+        let keyring = Keyring::of(Arc::new(KeyFile::at(&key_file)));
         let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
-        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing, keys };
+        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing, keyring };
         tokio::spawn(rpc::secrets::run(app.clone(), stop.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,0 +1,87 @@
+//! The key that signs now. A rotation is seen without a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use maestro_evidence::key::home::{Home, Passphrases};
+use maestro_evidence::key::{Error, Signer};
+use maestro_schemas::digest::Digest;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+/// How long the key of a local stack is valid.
+const LOCAL_VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// A directory of keys and the passphrase of those that sign. Cheap to clone.
+#[derive(Clone)]
+pub struct Keys {
+    home: Home,
+    passphrase: Arc<Zeroizing<String>>,
+    /// Whether keys are made where there are none.
+    makes: bool,
+    /// The key that is open, and the list that named it.
+    open: Arc<Mutex<Option<Open>>>,
+}
+
+/// The list's digest, and the key.
+type Open = (Digest, Arc<dyn Signer>);
+
+impl Keys {
+    /// Keys of a directory.
+    pub fn of(home: Home, passphrase: Zeroizing<String>) -> Self {
+        Self { home, passphrase: Arc::new(passphrase), makes: false, open: Arc::default() }
+    }
+
+    /// The same, made when the first signature is wanted and there are none: for a local stack, whose
+    /// root nobody else knows.
+    pub fn made_when_missing(mut self) -> Self {
+        self.makes = true;
+        self
+    }
+
+    /// The newest key that is valid now. Opening one takes a moment on purpose, so it stays open until
+    /// the list changes.
+    pub(crate) async fn signer(&self) -> Result<Arc<dyn Signer>, Error> {
+        let mut open = self.open.lock().await;
+        if self.makes && !self.home.is_made() {
+            let both = Passphrases {
+                root: (*self.passphrase).clone(),
+                signing: (*self.passphrase).clone(),
+            };
+            self.home.init(&both, LOCAL_VALIDITY).await?;
+        }
+        let list = Digest::of(&self.home.ring_bytes()?);
+        if let Some((of, signer)) = &*open
+            && *of == list
+            && self.is_valid(signer.as_ref())
+        {
+            return Ok(signer.clone());
+        }
+        let (home, passphrase) = (self.home.clone(), self.passphrase.clone());
+        let opened = tokio::task::spawn_blocking(move || home.signer(&passphrase)).await;
+        let signer: Arc<dyn Signer> =
+            Arc::new(opened.map_err(|error| Error::Holder(error.to_string()))??);
+        *open = Some((list, signer.clone()));
+        Ok(signer)
+    }
+
+    /// The list of keys, as its root signed it.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn ring_bytes(&self) -> Result<Vec<u8>, Error> {
+        self.home.ring_bytes()
+    }
+
+    fn is_valid(&self, signer: &dyn Signer) -> bool {
+        let now = maestro_evidence::moment::Moment::now();
+        let trust = self.home.trust();
+        trust.is_ok_and(|trust| trust.key_at(&signer.public().id(), now).is_ok())
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("home", &self.home).finish_non_exhaustive()
+    }
+}

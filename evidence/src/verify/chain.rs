@@ -1,0 +1,149 @@
+//! From each artifact back to its sources, by statements whose signatures hold.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::path::Path;
+
+use maestro_schemas::digest::Digest;
+use serde::Serialize;
+
+use super::files::{Listing, read};
+use super::{BROKEN, Finding, SIGNATURE, verified};
+use crate::dsse::BUNDLE_BYTES_MAX;
+use crate::key::ring::Trust;
+use crate::statement::provenance::{BYPRODUCTS, MADE_PREFIX, Provenance};
+use crate::statement::run::file;
+use crate::statement::{Descriptor, Statement};
+
+/// The most links that are told.
+const LINKS_MAX: usize = 1_000;
+
+/// A statement whose signature holds.
+#[derive(Debug)]
+pub(super) struct Stated {
+    /// Its file.
+    pub(super) path: String,
+    key: String,
+    pub(super) statement: Statement<Provenance>,
+}
+
+impl Stated {
+    pub(super) fn provenance(&self) -> &Provenance {
+        &self.statement.predicate
+    }
+}
+
+/// How something was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// The step's id, and the artifact's role there.
+    pub made: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// The run, the step and the execution that made it.
+    pub by: String,
+    /// Who keeps steps apart there.
+    pub builder: String,
+    /// The statement's file.
+    pub statement: String,
+    /// The key that signed it.
+    pub key: String,
+    /// What it was made from.
+    pub from: Vec<String>,
+}
+
+/// Every statement whose signature holds; the others are failures.
+pub(super) fn statements(
+    directory: &Path,
+    listing: &Listing,
+    trust: &Trust,
+    finding: &mut Finding,
+) -> Vec<Stated> {
+    let mut stated = Vec::new();
+    for path in listing.below(file::STATEMENTS) {
+        let bytes = read(&directory.join(path), BUNDLE_BYTES_MAX as u64).unwrap_or_default();
+        let signed_on = |statement: &Statement<Provenance>| {
+            Some(statement.predicate.build_definition.internal_parameters.signed_on)
+        };
+        match verified(&bytes, trust, signed_on) {
+            Ok((key, statement)) => {
+                stated.push(Stated { path: path.clone(), key: key.to_string(), statement });
+            }
+            Err(what) => finding.fail(SIGNATURE, path, what),
+        }
+    }
+    stated
+}
+
+/// The links of one artifact, or of all; what is missing between them is a failure.
+pub(super) fn links(
+    listing: &Listing,
+    statements: &[Stated],
+    artifact: Option<Digest>,
+    finding: &mut Finding,
+) -> Vec<Link> {
+    let about: HashMap<Digest, &Stated> = statements
+        .iter()
+        .flat_map(|stated| {
+            let subjects = stated.statement.subject.iter();
+            subjects.filter_map(move |subject| Some((subject.digest.as_sha256()?, stated)))
+        })
+        .collect();
+    let mut wanted: VecDeque<(String, Digest)> = match artifact {
+        Some(digest) => VecDeque::from([(digest.to_string(), digest)]),
+        None => {
+            let role = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+            let besides = |path: &str| BYPRODUCTS.contains(&role(path).as_str());
+            let made = listing.artifacts().filter(|(path, _)| !besides(path));
+            made.map(|(path, digest)| (path.to_owned(), digest)).collect()
+        }
+    };
+    let (mut seen, mut links) = (BTreeSet::new(), Vec::new());
+    while let Some((name, digest)) = wanted.pop_front() {
+        if !seen.insert(digest) || links.len() >= LINKS_MAX {
+            continue;
+        }
+        let Some(stated) = about.get(&digest) else {
+            finding.fail(BROKEN, name, format!("no statement here is about {digest}"));
+            continue;
+        };
+        let link = stated.link(digest);
+        let sources = &stated.provenance().build_definition.resolved_dependencies;
+        for source in sources.iter().filter(|source| source.uri.starts_with(MADE_PREFIX)) {
+            match source.digest.as_sha256() {
+                Some(digest) => wanted.push_back((source.uri.clone(), digest)),
+                None => finding.fail(BROKEN, &*stated.path, "a source without a SHA-256"),
+            }
+        }
+        links.push(link);
+    }
+    links
+}
+
+impl Stated {
+    fn link(&self, digest: Digest) -> Link {
+        let definition = &self.provenance().build_definition;
+        let named = self.statement.subject.iter();
+        let role = named
+            .filter(|subject| subject.digest.as_sha256() == Some(digest))
+            .map(|subject| subject.name.as_str())
+            .next()
+            .unwrap_or_default();
+        Link {
+            made: format!("{}#{role}", definition.external_parameters.step),
+            digest,
+            by: self.provenance().run_details.metadata.invocation_id.clone(),
+            builder: self.provenance().run_details.builder.id.clone(),
+            statement: self.path.clone(),
+            key: self.key.clone(),
+            from: definition.resolved_dependencies.iter().map(spoken).collect(),
+        }
+    }
+}
+
+/// A source, as people read it.
+fn spoken(source: &Descriptor) -> String {
+    let name = if source.uri.is_empty() { &source.name } else { &source.uri };
+    let digest = source.digest.0.iter().map(|(kind, hex)| format!("{kind}:{hex}"));
+    let digest: Vec<String> = digest.collect();
+    format!("{name} {}", digest.join(" "))
+}

@@ -1,0 +1,35 @@
+//! How a step is kept apart from its worker's host, and within limits.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`claims`] | what each level stops, as a table that tests and documents share |
+//! | [`host`] | what works here, found by starting something in it |
+//! | `confinement` | one execution's sandbox: made, applied, ended |
+//! | `view` | which files a step reads and which it writes |
+//! | `bubblewrap`, `landlock`, `seccomp` | the means |
+//! | `limits`, `disk` | memory, processes, processor time; the size of its directories |
+//! | `egress`, `forward` | the listed hosts: a proxy on the host, its doorman within |
+//! | [`confine`] | the program between worker and step: confines itself, then becomes the step |
+//!
+//! The worker starts the helper, which is its own program under a hidden word. No code runs between
+//! fork and exec. What a step asked for is applied or the attempt fails: nothing is left out silently.
+
+pub mod claims;
+pub mod confine;
+pub mod host;
+
+mod bubblewrap;
+mod confinement;
+pub(crate) mod descendants;
+mod disk;
+mod egress;
+mod forward;
+mod landlock;
+mod limits;
+mod seccomp;
+mod view;
+
+pub(crate) use confinement::{Confinement, Wanted, line};
+pub(crate) use disk::overfull;
+pub use host::Host;
+pub(crate) use host::Place;

@@ -1,0 +1,269 @@
+//! One execution's sandbox: made before its first command, the same for all of them, ended after the
+//! last.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use maestro_kit::log::LogSink;
+use maestro_schemas::plan::Resources;
+use maestro_schemas::sandbox::{Applied, Isolation, Level, Limits, Network, Reach, STRICT_POOL};
+use maestro_schemas::task::Task;
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use super::bubblewrap::{self, Exit};
+use super::confine::{self, Means, Mishap, Spec, Status};
+use super::disk::Directories;
+use super::egress::Egress;
+use super::forward;
+use super::host::{Host, Place};
+use super::limits::{self, Cage};
+use super::view::{ETC, View};
+use crate::command::CommandLine;
+use crate::error::Error;
+use crate::process::Ended;
+
+/// How long a sandbox whose first process was killed may take to be empty.
+const END_MAX: Duration = Duration::from_secs(5);
+const END_PERIOD: Duration = Duration::from_millis(1);
+
+/// What bubblewrap says where the step's program cannot be started.
+const NO_PROGRAM: &str = "bwrap: execvp ";
+
+/// What a step asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The least; absent means the best that there is.
+    pub(crate) isolation: Option<Isolation>,
+    pub(crate) network: Network,
+    pub(crate) resources: Resources,
+}
+
+impl Wanted {
+    /// What a task asks for; one of the strict pool asks for no less, whatever it says.
+    pub(crate) fn of(task: &Task) -> Self {
+        let strict = (task.pool.as_str() == STRICT_POOL).then_some(Isolation::Strict);
+        let isolation = strict.or(task.isolation);
+        let default =
+            if isolation == Some(Isolation::Strict) { Network::NONE } else { Network::FULL };
+        Self {
+            isolation,
+            network: task.network.clone().unwrap_or(default),
+            resources: task.resources.clone(),
+        }
+    }
+
+    /// The level that is applied where `best` is the best that works; in words why none will do.
+    pub(crate) fn level(&self, best: Level) -> Result<Level, String> {
+        let level = match self.isolation {
+            Some(Isolation::Plain) => Level::Plain,
+            _ => best,
+        };
+        let least = match &self.network {
+            Network::Whole(Reach::Full) => Level::Plain,
+            Network::Whole(Reach::None) => Level::Landlock,
+            Network::Hosts(_) => Level::Bubblewrap,
+        };
+        let least = least.max(self.isolation.map_or(Level::Plain, Isolation::least));
+        if level >= least {
+            return Ok(level);
+        }
+        Err(format!(
+            "the step asks for isolation {} with network {}, which takes {least}, and this worker \
+             has {best}",
+            self.isolation.map_or("of any kind", Isolation::as_str),
+            self.network,
+        ))
+    }
+}
+
+/// One execution's sandbox.
+#[derive(Debug)]
+pub(crate) struct Confinement {
+    helper: PathBuf,
+    spec: Spec,
+    directories: Directories,
+    applied: Applied,
+    cage: Option<Cage>,
+    egress: Option<Egress>,
+}
+
+impl Confinement {
+    /// Makes a sandbox for a step that may write what `place` says.
+    pub(crate) fn make(
+        host: &Host,
+        place: Place<'_>,
+        wanted: &Wanted,
+        log: Option<&LogSink>,
+    ) -> Result<Self, Error> {
+        let level = wanted.level(host.level()).map_err(Error::Isolation)?;
+        let failed = |doing: &'static str| {
+            move |error: io::Error| Error::Sandbox(format!("cannot {doing}: {error}"))
+        };
+        let limits = host.limits(&wanted.resources);
+        let cage = Cage::make(&host.holder, &limits).map_err(failed("make control groups"))?;
+        let egress = match &wanted.network {
+            Network::Hosts(hosts) => {
+                let made = Egress::start(hosts, &place.settings.host, log.cloned());
+                Some(made.map_err(failed("open a way out"))?)
+            }
+            Network::Whole(_) => None,
+        };
+        let own = place.own.join("sandbox");
+        std::fs::create_dir_all(&own).map_err(failed("make a directory"))?;
+        let spec = Spec {
+            parent: std::process::id(),
+            doors: cage.as_ref().map(Cage::doors).unwrap_or_default(),
+            rlimits: limits::rlimits(&limits, &host.holder, wanted.resources.memory_mib > 0),
+            status: own.join("status"),
+            means: means(host, level, &place, (&wanted.network, egress.as_ref()), &own)
+                .map_err(failed("write what it needs"))?,
+        };
+        let applied = Applied {
+            level,
+            network: wanted.network.clone(),
+            limits_by: host.holder.kind(),
+            limits,
+            tools: host.tools(level),
+        };
+        let directories = Directories {
+            own: vec![place.own.to_owned()],
+            shared: place.caches.into_iter().collect(),
+        };
+        Ok(Self { helper: host.helper.clone(), directories, spec, applied, cage, egress })
+    }
+
+    /// What is applied.
+    pub(crate) const fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// The directories whose size is bound.
+    pub(crate) const fn directories(&self) -> &Directories {
+        &self.directories
+    }
+
+    /// The most that they may take up together, in bytes.
+    pub(crate) fn disk_max(&self) -> Option<u64> {
+        self.applied.limits.disk_mib.map(|mib| mib << 20)
+    }
+
+    /// Whether its processes are in a group of their own that signals do not reach.
+    pub(crate) fn is_namespaced(&self) -> bool {
+        self.applied.level == Level::Bubblewrap
+    }
+
+    /// What starts `line` in it.
+    pub(crate) fn command(&self, line: &CommandLine, directory: &Path) -> io::Result<Command> {
+        let mut spec = self.spec.clone();
+        if let Means::Bubblewrap { args, .. } = &mut spec.means {
+            args.extend(["--chdir".to_owned(), directory.to_string_lossy().into_owned()]);
+        }
+        let _ = std::fs::remove_file(&spec.status);
+        let mut command = Command::new(&self.helper);
+        command.arg(confine::WORD).arg(serde_json::to_string(&spec)?);
+        if self.egress.is_some() {
+            command.args([bubblewrap::HELPER, forward::WORD, bubblewrap::EGRESS]);
+        }
+        command.arg(&line.program).args(&line.args);
+        Ok(command)
+    }
+
+    /// What the end of a command means: of its own, or that it never began.
+    pub(crate) fn verdict(&self, program: &str, ended: Ended, said: &str) -> Result<Ended, Error> {
+        let status = Status::read(&self.spec.status);
+        let start = |source| Error::Start { program: program.to_owned(), source };
+        match status.mishap {
+            Some(Mishap::SetUp(problem)) => return Err(Error::Sandbox(problem)),
+            Some(Mishap::Exec(errno)) => return Err(start(io::Error::from_raw_os_error(errno))),
+            None => {}
+        }
+        if !self.is_namespaced() || status.ran || ended.signal().is_some() {
+            return Ok(ended);
+        }
+        // Only bubblewrap itself has said anything, for the step was never there.
+        let no_program = said.lines().rev().find_map(|line| line.strip_prefix(NO_PROGRAM));
+        Err(match no_program {
+            Some(why) if why.ends_with("Permission denied") => {
+                start(io::Error::from(io::ErrorKind::PermissionDenied))
+            }
+            Some(_) => start(io::Error::from(io::ErrorKind::NotFound)),
+            None => Error::Sandbox(format!("bubblewrap ended with {ended}: {said}")),
+        })
+    }
+
+    /// Whether a process in it was killed for want of memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.cage.as_ref().is_some_and(Cage::ran_out_of_memory)
+    }
+
+    /// Kills what a command has left, and waits until it is gone, or for [`END_MAX`].
+    pub(crate) async fn settle(&self) {
+        let first = self.is_namespaced().then(|| Status::read(&self.spec.status).child).flatten();
+        let until = Instant::now() + END_MAX;
+        if let Some(id) = first {
+            let place = PathBuf::from(format!("/proc/{id}"));
+            while place.exists() && Instant::now() < until {
+                tokio::time::sleep(END_PERIOD).await;
+            }
+        }
+        let Some(cage) = &self.cage else { return };
+        while !cage.kill() {
+            if Instant::now() > until {
+                tracing::error!("processes of a step do not end");
+                return;
+            }
+            tokio::time::sleep(END_PERIOD).await;
+        }
+    }
+}
+
+/// The means of a level.
+fn means(
+    host: &Host,
+    level: Level,
+    place: &Place<'_>,
+    (network, egress): (&Network, Option<&Egress>),
+    own: &Path,
+) -> io::Result<Means> {
+    let view = || View::of(place.settings, &host.readable, place.places, place.caches.clone());
+    match (level, &host.bubblewrap) {
+        (Level::Bubblewrap, Some(tool)) => {
+            bubblewrap::prepare(own)?;
+            let socket = egress.map(Egress::socket);
+            let exit = socket.as_ref().map(|socket| Exit { socket, helper: &host.helper });
+            let args = bubblewrap::args(&view(), place.places, (network, exit), own);
+            Ok(Means::Bubblewrap { program: tool.path.clone(), args })
+        }
+        (Level::Bubblewrap, None) => Err(io::Error::other("bubblewrap is not there any more")),
+        (Level::Landlock, _) => {
+            let View { mut read, write } = view();
+            let etc = ETC.iter().chain(&["passwd", "group"]);
+            read.extend(etc.map(|name| Path::new("/etc").join(name)));
+            Ok(Means::Landlock { read, write, offline: *network == Network::NONE })
+        }
+        (Level::Plain, _) => Ok(Means::Plain),
+    }
+}
+
+/// What is said of a sandbox in the first line of a log.
+pub(crate) fn line(applied: &Applied) -> String {
+    let Limits { memory_mib, processes, cpu_millis, disk_mib } = applied.limits;
+    let limits = [
+        memory_mib.map(|mib| format!("{mib} MiB of memory")),
+        processes.map(|count| format!("{count} processes")),
+        cpu_millis.map(|millis| {
+            format!("{} cores", f64::from(u32::try_from(millis).unwrap_or(u32::MAX)) / 1_000.0)
+        }),
+        disk_mib.map(|mib| format!("{mib} MiB of disk")),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    format!(
+        "sandbox: {}; network: {}; limits by {}: {}",
+        applied.level,
+        applied.network,
+        applied.limits_by.as_str(),
+        limits.join(", ")
+    )
+}

@@ -1,0 +1,37 @@
+//! The processes below one, as the kernel lists them: those in a sandbox are in no group of ours.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The most processes that are followed.
+const COUNT_MAX: usize = 10_000;
+
+/// Sends a signal to what bubblewrap's two own processes, `leader` and its child, have started.
+pub(crate) fn signal(leader: Pid, signal: Signal) {
+    let inner: Vec<i32> = children(leader.as_raw());
+    let mut open: Vec<i32> = inner.iter().flat_map(|id| children(*id)).collect();
+    let mut count = 0;
+    while let Some(id) = open.pop() {
+        count += 1;
+        if count > COUNT_MAX {
+            return;
+        }
+        open.extend(children(id));
+        // One that has ended meanwhile needs no signal.
+        let _ = kill(Pid::from_raw(id), signal);
+    }
+}
+
+/// The children of all threads of a process.
+fn children(id: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<i32>>()
+        })
+        .filter(|id| *id > 1)
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! What a step may try, under each level that claims to stop it.
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use maestro_build::sandbox::claims::{CLAIMS, Stops, table};
+use maestro_schemas::sandbox::Level;
+
+use super::bench::{Bench, LEVELS, offline, shell};
+
+/// Whether a level claims to stop what `words` name.
+fn claims(words: &str, level: Level) -> Stops {
+    let found: Vec<_> = CLAIMS.iter().filter(|claim| claim.attempt.contains(words)).collect();
+    assert_eq!(found.len(), 1, "{words}");
+    found[0].at(level)
+}
+
+/// Runs a script that says `escaped` where it got out, and holds the level to its claim.
+async fn hold(level: Level, words: &str, script: &str) {
+    let bench = Bench::new(level).await;
+    hold_in(&bench, level, words, script).await;
+}
+
+async fn hold_in(bench: &Bench, level: Level, words: &str, script: &str) {
+    let claim = claims(words, level);
+    let task = match claim {
+        Stops::WithoutNetwork => offline(script),
+        _ => shell(script),
+    };
+    let said = bench.says(task).await;
+    let escaped = said.contains("escaped");
+    let claimed = matches!(claim, Stops::Yes | Stops::WithoutNetwork);
+    assert_eq!(escaped, !claimed, "{level}: {words}: {said}");
+}
+
+#[tokio::test]
+async fn files_of_the_host_are_read_only_where_nothing_is_claimed() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let secret = bench.path("secret");
+        std::fs::write(&secret, "escaped").expect("a file");
+        let script = format!("cat {} 2>&1 || true", secret.display());
+        hold_in(&bench, level, "read a file", &script).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_outside_where_that_is_claimed() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let place = bench.path("outside");
+        std::fs::create_dir(&place).expect("a directory");
+        let victim = place.join("victim");
+        std::fs::write(&victim, "whole").expect("a file");
+        let script = format!(
+            "(echo x > {place}/new; : > {place}/victim; rm {place}/victim; mkdir {place}/d) \
+             2>/dev/null || true; for d in / /usr /etc; do \
+             touch $d/maestro-was-here 2>/dev/null && rm $d/maestro-was-here && echo escaped; done; true",
+            place = place.display()
+        );
+        hold_in(&bench, level, "write or make", &script).await;
+        let is_whole = std::fs::read_to_string(&victim).is_ok_and(|text| text == "whole");
+        let is_closed = !place.join("new").exists() && !place.join("d").exists() && is_whole;
+        assert_eq!(is_closed, level != Level::Plain, "{level}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_step_needs_is_there_at_every_level() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let script = "echo a > in-workspace; echo b > $HOME/f; echo c > $TMPDIR/f; \
+                      cat in-workspace $HOME/f $TMPDIR/f; echo n=1 >> $MAESTRO_OUTPUT; \
+                      id -u > /dev/null; cat /etc/hosts > /dev/null; \
+                      echo x > /dev/null; head -c 4 /dev/urandom > f; cat /proc/self/status > g; \
+                      sh -c 'sleep 0 & wait'; python3 -c 'print(40 + 2)'; git --version > /dev/null";
+        let said = bench.says(shell(script)).await;
+        assert_eq!(said, "a\nb\nc\n42\n", "{level}");
+    }
+}
+
+#[tokio::test]
+async fn other_processes_are_seen_only_where_nothing_is_claimed() {
+    let id = std::process::id();
+    for level in LEVELS {
+        let script = format!(
+            "tr '\\0' ' ' < /proc/{id}/cmdline 2>/dev/null | grep -q sandbox- && echo escaped; true"
+        );
+        hold(level, "see other processes", &script).await;
+    }
+}
+
+/// A process beside the step, which ends with the test.
+struct Sibling(std::process::Child);
+
+impl Sibling {
+    fn start() -> Self {
+        Self(std::process::Command::new("sleep").arg("600").spawn().expect("a process"))
+    }
+}
+
+impl Drop for Sibling {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Attaches to a process by ptrace, and reads its variables.
+const TRACE: &str = "
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+target = int(sys.argv[1])
+ATTACH, DETACH = 16, 17
+if libc.ptrace(ATTACH, target, 0, 0) == 0:
+    os.waitpid(target, 0x40000000)
+    libc.ptrace(DETACH, target, 0, 0)
+    print('escaped by ptrace')
+try:
+    open(f'/proc/{target}/environ').read()
+    print('escaped by environ')
+except OSError:
+    pass
+";
+
+#[tokio::test]
+async fn processes_of_the_host_are_traced_only_where_nothing_is_claimed() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let sibling = Sibling::start();
+        let id = sibling.0.id();
+        let script = format!("cat > trace.py <<'END'\n{TRACE}\nEND\npython3 trace.py {id}");
+        hold_in(&bench, level, "trace a process", &script).await;
+    }
+}
+
+/// Tries each kind of socket that is named.
+const SOCKETS: &str = "
+import socket, sys
+kind, target = sys.argv[1:3]
+try:
+    if kind == 'tcp':
+        socket.create_connection(('127.0.0.1', int(target)), timeout=5)
+    elif kind == 'udp':
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(5)
+        s.sendto(b'out', ('127.0.0.1', int(target)))
+        assert s.recv(2) == b'in'
+    else:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect('\\0' + target if kind == 'abstract' else target)
+    print('escaped')
+except OSError as error:
+    print(kind, error)
+";
+
+fn try_socket(kind: &str, target: &str) -> String {
+    format!("cat > s.py <<'END'\n{SOCKETS}\nEND\npython3 s.py {kind} {target}")
+}
+
+#[tokio::test]
+async fn tcp_and_udp_lead_out_only_where_nothing_is_claimed() {
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let port = |address: std::io::Result<std::net::SocketAddr>| {
+        address.expect("an address").port().to_string()
+    };
+    let (tcp_port, udp_port) = (port(tcp.local_addr()), port(udp.local_addr()));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 8];
+        while let Ok((_, from)) = udp.recv_from(&mut buffer) {
+            let _ = udp.send_to(b"in", from);
+        }
+    });
+    for level in LEVELS {
+        hold(level, "connect by TCP", &try_socket("tcp", &tcp_port)).await;
+        hold(level, "connect by TCP", &try_socket("udp", &udp_port)).await;
+    }
+}
+
+#[tokio::test]
+async fn unix_sockets_of_the_host_are_reached_only_where_nothing_is_claimed() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let name = format!("maestro-test-{}-{level}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("an address");
+        let _abstract = UnixListener::bind_addr(&address).expect("a listener");
+        hold_in(&bench, level, "abstract unix socket", &try_socket("abstract", &name)).await;
+        let path = bench.path("socket");
+        let _named = UnixListener::bind(&path).expect("a listener");
+        let path = path.display().to_string();
+        hold_in(&bench, level, "by its path", &try_socket("path", &path)).await;
+    }
+}
+
+#[tokio::test]
+async fn namespaces_and_mounts_are_not_made_where_that_is_claimed() {
+    let script = "unshare --user --map-root-user true 2>&1 && echo escaped; \
+                  unshare --mount true 2>&1 && echo escaped; true";
+    for level in LEVELS {
+        hold(level, "make namespaces", script).await;
+    }
+}
+
+#[test]
+fn the_table_of_claims_is_the_one_of_the_documents() {
+    let document = include_str!("../../../../docs/sandbox.md");
+    assert!(document.contains(&table()), "docs/sandbox.md must hold this:\n{}", table());
+}

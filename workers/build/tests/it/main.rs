@@ -1,0 +1,9 @@
+//! The sandbox, with the real helper and what of bubblewrap and Landlock is here.
+
+#![cfg(test)]
+
+mod bench;
+mod ending;
+mod escape;
+mod limits;
+mod network;
