@@ -242,6 +242,9 @@ bubblewrap() {
     echo "  bubblewrap is left out: it is got by apt alone; install it, or strict steps find no worker"
     return
   fi
+  if ! apt-cache show bubblewrap >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
+    step "what apt knows" apt-get update
+  fi
   if ! apt-cache show bubblewrap >/dev/null 2>&1; then
     echo "  bubblewrap is left out: apt does not know it; run apt-get update, or strict steps find no worker"
     return

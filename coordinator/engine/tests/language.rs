@@ -360,7 +360,6 @@ stages:
             "run: shell, isolation: plain, network: none",
             "run: shell, network: [a.example]",
             "run: shell, isolation: sandboxed, network: [a.example]",
-            "run: shell, isolation: strict, network: []",
             "run: shell, isolation: strict, network: ['*.example']",
             "run: llm.ask, isolation: strict",
             "run: llm.ask, network: none",
@@ -368,6 +367,8 @@ stages:
             let text = steps(&format!("      - {{{step}}}\n"));
             assert_eq!(codes(&text, json!({})), [Code::InvalidValue], "{step}");
         }
+        let text = steps("      - {run: shell, isolation: strict, network: []}\n");
+        assert_eq!(codes(&text, json!({})), [Code::WrongType], "a list names a host at least");
         let text = steps("      - {run: shell, artifacts: {sandbox: x}}\n");
         assert_eq!(codes(&text, json!({})), [Code::GraphLimit], "the worker's own artifact");
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::bubblewrap::{self, Exit};
 use super::confine::{self, Means, Mishap, Spec, Status};
+use super::descendants;
 use super::disk::Directories;
 use super::egress::Egress;
 use super::forward;
@@ -203,8 +204,7 @@ impl Confinement {
         let first = self.is_namespaced().then(|| Status::read(&self.spec.status).child).flatten();
         let until = Instant::now() + END_MAX;
         if let Some(id) = first {
-            let place = PathBuf::from(format!("/proc/{id}"));
-            while place.exists() && Instant::now() < until {
+            while descendants::is_alive(id) && Instant::now() < until {
                 tokio::time::sleep(END_PERIOD).await;
             }
         }

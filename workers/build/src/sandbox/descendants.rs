@@ -24,6 +24,14 @@ pub(crate) fn signal(leader: Pid, signal: Signal) {
     }
 }
 
+/// Whether a process goes on. One that has ended and that nobody has asked after yet does not: of a
+/// sandbox' first process, the kernel says so once all others have ended.
+pub(crate) fn is_alive(id: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+    !matches!(state, None | Some("Z" | "X"))
+}
+
 /// The children of all threads of a process.
 fn children(id: i32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();

@@ -46,6 +46,17 @@ async fn files_of_the_host_are_read_only_where_nothing_is_claimed() {
 }
 
 #[tokio::test]
+async fn what_only_root_reads_of_the_system_is_not_there_even_for_a_worker_that_is_root() {
+    for level in [Level::Bubblewrap, Level::Landlock] {
+        let bench = Bench::new(level).await;
+        let script = "for f in /etc/shadow /etc/ssl/private /etc/sudoers /var/log; do \
+                      [ -z \"$(find $f -type f -exec head -c 1 {} + 2>/dev/null)\" ] \
+                      || echo escaped $f; done";
+        assert_eq!(bench.says(shell(script)).await, "", "{level}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_written_outside_where_that_is_claimed() {
     for level in LEVELS {
         let bench = Bench::new(level).await;
