@@ -198,6 +198,7 @@ async fn a_secret_that_a_step_prints_in_every_form_is_found_nowhere_afterwards()
     }
     let uses = client.secrets_of_run(run).await.expect("uses").deliveries;
     assert!(uses.len() >= 3 && uses.iter().all(|one| one.version == 1), "{uses:?}");
+    assert!(uses.iter().any(|one| one.step.ends_with("says")), "steps have their ids: {uses:?}");
 
     let marker = [MARKER.as_bytes().to_vec()];
     for place in ["nats", "objects"] {

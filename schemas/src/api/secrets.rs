@@ -73,8 +73,10 @@ pub struct SecretDelivery {
     pub name: SecretName,
     /// The version that was given.
     pub version: u32,
-    /// The step.
-    pub step: StepAddress,
+    /// The step's id, `stage/name` or `stage/name[item]`.
+    pub step: String,
+    /// Its numbers.
+    pub address: StepAddress,
     /// The attempt's number.
     pub attempt: u32,
     /// The execution.

@@ -41,7 +41,7 @@ fn table(uses: &SecretDeliveries, now_ms: u64) -> String {
 fn cells(one: &SecretDelivery, now_ms: u64) -> [String; 5] {
     [
         format!("{}@{}", one.name, one.version),
-        one.step.to_string(),
+        one.step.clone(),
         one.attempt.to_string(),
         one.execution.to_string(),
         short(now_ms.saturating_sub(one.delivered_at_ms)),

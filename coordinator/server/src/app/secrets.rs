@@ -14,6 +14,7 @@ use maestro_schemas::name::{ProjectName, SecretName};
 use maestro_schemas::secret::{NAMES_MAX, SecretRef, VALUE_BYTES_MAX, VALUE_BYTES_MIN};
 
 use super::act::{self, Done};
+use super::list_steps::step_name;
 use super::{App, Asker, Error};
 use crate::store::secret::{self, Kept, Named};
 use crate::store::{secret_delivery, secret_key};
@@ -213,7 +214,14 @@ impl App {
         project: &ProjectName,
         run: RunId,
     ) -> Result<SecretDeliveries, Error> {
-        let deliveries = secret_delivery::of_run(&self.pool, project, run, DELIVERIES_MAX).await?;
+        let (_, plan) = self.head_and_plan(project, run).await?;
+        let mut deliveries =
+            secret_delivery::of_run(&self.pool, project, run, DELIVERIES_MAX).await?;
+        for one in &mut deliveries {
+            if let Some(name) = step_name(&plan, one.address) {
+                one.step = name;
+            }
+        }
         Ok(SecretDeliveries { deliveries })
     }
 }

@@ -99,7 +99,7 @@ struct Record {
 
 impl Record {
     fn read(self) -> Result<SecretDelivery, Error> {
-        let step = StepAddress {
+        let address = StepAddress {
             node: unsigned("secret_delivery.node", self.node)?,
             item: unsigned("secret_delivery.item", self.item)?,
             visit: unsigned("secret_delivery.visit", self.visit)?,
@@ -107,7 +107,8 @@ impl Record {
         Ok(SecretDelivery {
             name: secret::name("secret_delivery.name", &self.name)?,
             version: unsigned("secret_delivery.version", self.version)?,
-            step,
+            step: address.to_string(),
+            address,
             attempt: unsigned("secret_delivery.attempt", self.attempt)?,
             execution: ExecutionId::from_uuid(self.execution),
             delivered_at_ms: unsigned("secret_delivery.delivered_at", self.delivered_at_ms)?,
@@ -115,7 +116,8 @@ impl Record {
     }
 }
 
-/// What the attempts of a run were given, the last first.
+/// What the attempts of a run were given, the last first. Steps are called by their numbers: their ids
+/// stand in the plan.
 pub async fn of_run(
     db: impl PgExecutor<'_>,
     project: &ProjectName,

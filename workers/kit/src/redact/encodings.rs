@@ -90,7 +90,7 @@ fn percent(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// At each of the three places that it may have in a longer text, without the letters at its edges that
-/// hold bits of its neighbours.
+/// hold bits of its neighbours; and to its last letter where nothing follows.
 fn base64(forms: &mut BTreeSet<Vec<u8>>, text: &[u8]) {
     for before in 0..3_usize {
         let padded = [vec![0; before], text.to_vec()].concat();
@@ -98,6 +98,7 @@ fn base64(forms: &mut BTreeSet<Vec<u8>>, text: &[u8]) {
         for whole in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
             let inside = whole.get(begin..end).unwrap_or_default();
             forms.insert(inside.as_bytes().to_vec());
+            forms.insert(whole.get(begin..).unwrap_or_default().as_bytes().to_vec());
             if before == 0 {
                 BASE64_BREAKS.iter().for_each(|width| broken(forms, inside, *width));
             }

@@ -113,6 +113,17 @@ fn long_base64_is_found_in_lines_as_programs_break_it() {
 }
 
 #[test]
+fn base64_that_ends_with_the_secret_is_masked_to_its_last_letter() {
+    let redactor = over(&[b"hunter2!"]);
+    // As `base64` writes it alone, and behind one and two other bytes.
+    for (said, clean) in
+        [("aHVudGVyMiE=", "***="), ("dWh1bnRlcjIh", "dW***"), ("dXVodW50ZXIyIQ==", "dXV***==")]
+    {
+        assert_eq!(redactor.text(said), clean);
+    }
+}
+
+#[test]
 fn only_what_may_begin_a_secret_is_held_back() {
     let redactor = over(&[b"hunter2!"]);
     let mut stream = redactor.stream();
