@@ -26,4 +26,5 @@ mod sbom;
 mod scene;
 mod sealed;
 mod stage;
+mod verifiers;
 mod watch;

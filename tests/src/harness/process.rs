@@ -158,7 +158,8 @@ impl Drop for Process {
     }
 }
 
-fn maestro() -> OsString {
+/// The binary `maestro`.
+pub fn maestro() -> OsString {
     beside_the_test("maestro")
 }
 
