@@ -86,6 +86,8 @@ pub enum Command {
     Router(commands::router::Args),
     /// Keep, compare, render and label prompts.
     Prompts(commands::prompts::Args),
+    /// Set, list, rotate and revoke values that steps get and nobody reads back.
+    Secrets(commands::secrets::Args),
     /// List, prove and verify what was done.
     Audit(commands::audit::Args),
     /// Test, check, explain and replay policies.
@@ -125,6 +127,7 @@ impl Command {
             Self::Route(args) => commands::route::perform(args, global, output).await,
             Self::Router(args) => commands::router::perform(args, output),
             Self::Prompts(args) => commands::prompts::perform(args, global, output).await,
+            Self::Secrets(args) => commands::secrets::perform(args, global, output).await,
             Self::Audit(args) => commands::audit::perform(args, global, output).await,
             Self::Policy(args) => commands::policy::perform(args, global, output).await,
             Self::Demo(args) => commands::demo::perform(args, output).await,

@@ -137,6 +137,7 @@ pub async fn serve_api(
         metrics: Metrics::new(),
         router,
         keys: None,
+        keyring: Default::default(),
     };
     let api = api::open(parts, stop).await.expect("an API");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

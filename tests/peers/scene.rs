@@ -85,6 +85,7 @@ impl Scene {
             metrics: maestro_telemetry::metrics::Metrics::new(),
             router: routing::Options { config, policies },
             keys: None,
+            keyring: Default::default(),
         };
         api::open(parts, &stop).await.expect("the API opens");
         let pool = LlmPool::new(places).expect("a pool");

@@ -20,6 +20,7 @@ pub mod prompts;
 pub mod request;
 pub mod route;
 pub mod runs;
+pub mod secrets;
 
 pub use error::Error;
 pub use request::Client;

@@ -23,6 +23,7 @@ pub mod router;
 pub mod run;
 pub mod runs;
 pub mod sbom;
+pub mod secrets;
 pub mod up;
 pub mod validate;
 pub mod verify;

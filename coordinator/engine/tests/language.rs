@@ -143,6 +143,48 @@ stages: [{name: a, steps: [{run: shell, name: s}, {run: shell, with: {t: '{{ inp
     }
 
     #[test]
+    fn secrets_are_names_and_join_the_key_by_name_alone() {
+        let with = |secrets: &str| {
+            plan(&steps(&format!("      - {{run: shell, effect: pure, secrets: {{{secrets}}}}}\n")))
+        };
+        let bare = with("A: token, B: {secret: deploy-key@3, file: true}");
+        assert_eq!(
+            json!(bare.nodes[0].secrets),
+            json!({
+                "A": { "secret": { "name": "token" } },
+                "B": { "secret": { "name": "deploy-key", "version": 3 }, "file": true }
+            })
+        );
+        let key = |plan: &Plan| plan.nodes[0].key.as_ref().map(|key| key.digest);
+        assert!(key(&bare).is_some());
+        assert_eq!(key(&with("A: token")), key(&with("A: token")));
+        assert_ne!(key(&with("A: token")), key(&with("A: token@1")));
+        assert_ne!(key(&with("A: token")), key(&with("B: token")));
+        assert_ne!(
+            key(&with("A: token")),
+            key(&plan(&steps("      - {run: shell, effect: pure}\n")))
+        );
+    }
+
+    #[test]
+    fn what_names_no_secret_or_no_variable_of_its_own_is_refused() {
+        for secrets in [
+            "secrets: {A: 'To ken'}",
+            "secrets: {A: token@0}",
+            "secrets: {A: '{{ inputs.x }}'}",
+            "secrets: {a-b: token}",
+            "secrets: {MAESTRO_RUN: token}",
+            "secrets: {A: token}, env: {A: x}",
+        ] {
+            let text = steps(&format!("      - {{run: shell, {secrets}}}\n"));
+            assert_eq!(codes(&text, json!({})), [Code::InvalidValue], "{secrets}");
+        }
+        let many: Vec<String> = (0..33).map(|number| format!("A{number}: token")).collect();
+        let text = steps(&format!("      - {{run: shell, secrets: {{{}}}}}\n", many.join(", ")));
+        assert_eq!(codes(&text, json!({})), [Code::InvalidValue]);
+    }
+
+    #[test]
     fn a_run_resolves_items_conditions_and_outputs() {
         let plan = CheckedPlan::check(plan(
         "name: x

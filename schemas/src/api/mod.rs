@@ -11,4 +11,5 @@ pub mod promotions;
 pub mod prompts;
 pub mod route;
 pub mod runs;
+pub mod secrets;
 pub mod steps;

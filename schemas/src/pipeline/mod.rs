@@ -18,7 +18,7 @@ mod step;
 pub use scalar::{Duration, InvalidDuration, Memory, Names, Scalar};
 pub use step::{
     Artifact, ArtifactSettings, Axis, Cache, CachePolicy, Condition, Matrix, Retry, RetrySettings,
-    Step, StepResources, Use,
+    Secret, SecretSettings, Step, StepResources, Use,
 };
 
 /// A pipeline.

@@ -33,6 +33,10 @@ pub struct Step {
     /// Environment; templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Scalar>,
+    /// The secrets that it uses, by the variable that gets each: the secret's name, with `@` and a
+    /// version behind it or without.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
     /// The steps or stages that it follows, instead of the order that it would have had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Names>,
@@ -94,6 +98,27 @@ pub struct Step {
     /// Artifacts of former steps that are put into its workspace.
     #[serde(default, rename = "use", skip_serializing_if = "Vec::is_empty")]
     pub uses_artifacts: Vec<Use>,
+}
+
+/// A secret that a step uses: its name, or its name and more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Secret {
+    /// A name; the variable holds the value.
+    Name(String),
+    /// A name and more.
+    Settings(SecretSettings),
+}
+
+/// A secret that a step uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSettings {
+    /// Its name, with `@` and a version behind it or without.
+    pub secret: String,
+    /// Whether the value is put into a file, and the variable holds the file's path.
+    #[serde(default)]
+    pub file: bool,
 }
 
 /// When a step runs: an expression, with or without `{{ }}`, or `true` or `false`.

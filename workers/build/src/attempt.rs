@@ -19,6 +19,7 @@ use crate::parameters::Request;
 use crate::preset::Recipe;
 use crate::process::{self, Ended, Process, Sink, Tail};
 use crate::sandbox::{self, Confinement, Host, Place, Wanted};
+use crate::secret_files::SecretFiles;
 use crate::settings::Settings;
 use crate::workspace::{self, Filling, plain};
 
@@ -62,7 +63,9 @@ impl Attempt<'_> {
         let directory = working_directory(&places, &request).await?;
         let recipe = Recipe::of(&request, &directory)?;
         let toolchain = recipe.variables(&places.home);
-        let variables = environment::of_step(self.settings, &places, task, toolchain)?;
+        let mut variables = environment::of_step(self.settings, &places, task, toolchain)?;
+        let secrets = &self.execution.secrets;
+        let files = SecretFiles::put(&places.home, secrets, &mut variables).await?;
         for command in &recipe.commands {
             if recipe.shown {
                 self.execution.log.line(&format!("$ {command}")).await;
@@ -75,6 +78,7 @@ impl Attempt<'_> {
             };
             self.run(process).await?;
         }
+        drop(files);
         self.unless_stopped(self.result(&places, &request)).await
     }
 
@@ -129,7 +133,7 @@ impl Attempt<'_> {
 
     async fn run(&self, process: Process<'_>) -> Result<(), Error> {
         let Process { line, directory, confinement, .. } = process;
-        let mut tail = Tail::default();
+        let mut tail = Tail::without_secrets(&self.execution.redactor);
         let mut sink = Sink { tail: &mut tail, log: Some(&self.execution.log) };
         let (ended, overfull) = self.run_watched(process, &mut sink).await;
         let command = line.to_string();
@@ -196,7 +200,7 @@ impl Attempt<'_> {
 
     async fn result(&self, places: &Places, request: &Request) -> Result<Outcome, Error> {
         let (task, store) = (&self.execution.task, &self.execution.store);
-        let outputs = outputs::read(&places.output).await?;
+        let outputs = outputs::read(&places.output, &self.execution.redactor).await?;
         let mut artifacts = outputs::keep(store, &places.workspace, &task.outputs).await?;
         if let Some(path) = request.sbom() {
             let made = (&**task, artifacts.as_slice());

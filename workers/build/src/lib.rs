@@ -8,6 +8,7 @@
 //! | `preset` | which commands build or test a project of a toolchain |
 //! | `workspace` | fills a directory from a git commit, a tree and input artifacts |
 //! | `environment` | the variables of a step's processes: these and no others |
+//! | `secret_files` | the step's secrets: variables, and files that are wiped |
 //! | `process` | one process group from its start to its last process' end |
 //! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
@@ -29,6 +30,7 @@ mod parameters;
 mod preset;
 mod process;
 pub mod sandbox;
+mod secret_files;
 pub mod settings;
 mod workspace;
 
@@ -70,6 +72,10 @@ impl BuildPool {
 impl Handler for BuildPool {
     fn actions(&self) -> Vec<ActionInfo> {
         catalogue::actions()
+    }
+
+    fn takes_secrets(&self, action: &str) -> bool {
+        action != container::NAME
     }
 
     fn sandbox(&self) -> Option<Offered> {

@@ -4,6 +4,8 @@
 //! Whoever receives a plan from the network or from storage calls [`CheckedPlan::check`]; the
 //! engine takes nothing else, and so never meets an index out of range.
 
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -32,6 +34,9 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// The most declared variables, artifacts in and artifacts out of one node, each.
 pub const ENTRIES_MAX: usize = 256;
+
+/// What the names of variables begin with that no step can declare.
+pub const RESERVED: &str = "MAESTRO_";
 
 /// The longest that an attempt may run: 3 days, the age below which no artifact is collected.
 pub const TIMEOUT_MS_MAX: u64 = 3 * 24 * 60 * 60 * 1000;
@@ -235,6 +240,7 @@ impl Faults<'_> {
         self.edges("reads", &self.node.reads)?;
         self.reach()?;
         self.sizes()?;
+        secret::check(self.node)?;
         self.policy()?;
         self.fan_out()?;
         self.sandbox()?;

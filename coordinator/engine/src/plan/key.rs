@@ -2,7 +2,8 @@
 //!
 //! A key is known when planning where nothing of the step depends on a run; else the engine makes
 //! it with [`of`] once parameters and input artifacts are known. What does not determine the
-//! result does not join it: timeout, retry, priority, concurrency, resources, budget.
+//! result does not join it: a secret's value (its name does, and its version where the author names
+//! one), timeout, retry, priority, concurrency, resources, budget.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,9 @@ pub fn of(
         node.outputs.iter().map(|kept| json!([kept.role, kept.path, kept.optional])).collect();
     if !kept.is_empty() {
         parts.insert("artifacts".into(), Digest::of_json(&kept.into()));
+    }
+    if !node.secrets.is_empty() {
+        parts.insert("secrets".into(), Digest::of_json(&json!(node.secrets)));
     }
     if let Some(salt) = &node.salt {
         parts.insert("salt".into(), Digest::of(salt.as_bytes()));

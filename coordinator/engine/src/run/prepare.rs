@@ -36,6 +36,7 @@ impl Run {
             action: node.action.name.clone(),
             with: serde_json::to_vec(&resolved.with).map_err(|error| error.to_string())?,
             env: resolved.env.into_owned(),
+            secrets: node.secrets.clone(),
             effect: node.effect,
             idempotency_key: format!(
                 "{}:{}",

@@ -33,6 +33,7 @@ pub mod role;
 pub mod route;
 mod routing;
 mod runs;
+mod secrets;
 pub mod serve;
 mod steps;
 mod whoami;
@@ -92,6 +93,7 @@ pub fn routes() -> Vec<Route> {
         prompts::routes(),
         evidence::routes(),
         audit::routes(),
+        secrets::routes(),
         routing::routes(),
         errors::routes(),
     ]

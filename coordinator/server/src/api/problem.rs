@@ -100,7 +100,21 @@ kinds! {
     /// The artifact's evidence does not hold, or is not there.
     Unproven = "MAE-7101", 409, "the artifact has no good evidence", Some("`maestro verify DIGEST` names the link that fails; a run is signed within seconds of its end");
     /// There is no key to sign with.
-    NoKeys = "MAE-7102", 409, "the server signs nothing", Some("start the coordinator that serves the API with --keys");
+    NoSigner = "MAE-7102", 409, "the server signs nothing", Some("start the coordinator that serves the API with --keys");
+    /// A value cannot be a secret.
+    SecretUnfit = "MAE-7050", 422, "not a secret", None;
+    /// The secret is set.
+    SecretExists = "MAE-7051", 409, "the secret is set", Some("`maestro secrets rotate NAME` gives it a new value");
+    /// No version of the secret is given out.
+    NoSecret = "MAE-7052", 404, "no such secret", Some("`maestro secrets list` shows what there is, and `maestro secrets set NAME` sets one");
+    /// The server has no key-encryption key.
+    NoKeys = "MAE-7053", 409, "no key-encryption key", Some("start the server with --secrets-key-file FILE; `maestro secrets keys init FILE` makes one");
+    /// The project or the secret is full.
+    SecretsFull = "MAE-7054", 409, "too many secrets", None;
+    /// An execution may not have what it asks for.
+    SecretDenied = "MAE-7055", 403, "the secrets are not this execution's", None;
+    /// A secret cannot be decrypted.
+    SecretLost = "MAE-7056", 500, "the secret cannot be decrypted", Some("put the key back into the server's key file, or set the secret anew");
     /// Too many streams are open.
     TooManyStreams = "MAE-2016", 503, "too many streams", Some("try again later");
 }
@@ -146,6 +160,11 @@ impl Refusal {
     pub fn problem(&self) -> &Problem {
         &self.0
     }
+
+    /// The document, given away.
+    pub fn into_problem(self) -> Problem {
+        *self.0
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -188,6 +207,7 @@ impl From<app::Error> for Refusal {
             app::Error::Invalid { .. } => Self::new(Kind::Parameter, detail),
             app::Error::KeyTaken { .. } => Self::new(Kind::KeyTaken, detail),
             app::Error::UnfitPrompt { .. } => Self::new(Kind::UnfitPrompt, detail),
+            app::Error::Secret(fault) => of_secret(&fault),
             app::Error::Unsound(_) => Self::new(Kind::Unsound, detail),
             app::Error::Refused { code, message } => Self::of_owner(code, message),
             app::Error::Mismatch { .. } => Self::new(Kind::Mismatch, detail),
@@ -200,10 +220,28 @@ impl From<app::Error> for Refusal {
                 Self::new(Kind::PromotionDenied, detail).because(reasons)
             }
             app::Error::Unproven(_) => Self::new(Kind::Unproven, detail),
-            app::Error::NoKeys => Self::new(Kind::NoKeys, detail),
+            app::Error::NoSigner => Self::new(Kind::NoSigner, detail),
             app::Error::Unavailable(_) => Self::new(Kind::Unavailable, detail),
         }
     }
+}
+
+fn of_secret(fault: &app::secrets::Fault) -> Refusal {
+    use app::secrets::Fault;
+    let kind = match fault {
+        Fault::Unfit(_) => Kind::SecretUnfit,
+        Fault::Exists(_) => Kind::SecretExists,
+        Fault::Missing(_) => Kind::NoSecret,
+        Fault::NoKeys => Kind::NoKeys,
+        Fault::Full(_) => Kind::SecretsFull,
+        Fault::Undeclared(_) => Kind::SecretDenied,
+        Fault::Lost(_) => Kind::SecretLost,
+        Fault::KeysAway(_) => Kind::Unavailable,
+    };
+    if let Fault::Lost(_) | Fault::KeysAway(_) = fault {
+        tracing::error!(error = fault as &dyn std::error::Error, "a secret cannot be used");
+    }
+    Refusal::new(kind, fault.to_string())
 }
 
 fn of_objects(error: &maestro_evidence::store::Error) -> Refusal {

@@ -8,6 +8,7 @@ mod act;
 pub mod audit;
 pub mod bus;
 pub mod cancel_run;
+pub mod deliver_secrets;
 pub mod follow_run;
 pub mod learn;
 pub mod list_attempts;
@@ -20,6 +21,7 @@ pub mod promote;
 pub mod prompts;
 pub mod read_log;
 pub mod rerun;
+pub mod secrets;
 pub mod send_command;
 pub mod settle_calls;
 pub mod show_cost;
@@ -54,6 +56,8 @@ pub struct App {
     pub routing: Routing,
     /// What signs promotions; absent where nothing is signed.
     pub keys: Option<Keys>,
+    /// What wraps the keys of secrets.
+    pub keyring: secrets::Keyring,
 }
 
 /// Who asks, and of which tenant.
@@ -106,6 +110,9 @@ pub enum Error {
         /// The line, what was found and what was expected.
         message: String,
     },
+    /// A secret is not kept, found or given out.
+    #[error(transparent)]
+    Secret(secrets::Fault),
     /// A plan cannot be run.
     #[error("{0}")]
     Unsound(String),
@@ -146,7 +153,7 @@ pub enum Error {
     Unproven(String),
     /// There is no key to sign with.
     #[error("this server has no key, so it can sign no promotion")]
-    NoKeys,
+    NoSigner,
     /// Something that is needed does not answer now.
     #[error("{0}")]
     Unavailable(&'static str),

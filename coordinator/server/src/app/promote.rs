@@ -53,7 +53,7 @@ impl App {
             let message = "expected 1 to 64 lower-case letters, digits, _ and -, as staging";
             return Err(Error::invalid("environment", message));
         }
-        let keys = self.keys.as_ref().ok_or(Error::NoKeys)?;
+        let keys = self.keys.as_ref().ok_or(Error::NoSigner)?;
         let run = self.run_of(&asker.project, &request).await?;
         let now = Moment::now();
         let proven = self.prove(asker, keys, (request.artifact, run), now).await?;

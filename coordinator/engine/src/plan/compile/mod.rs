@@ -10,7 +10,7 @@
 //! | `resolve` | `{{ … }}`: what is known now is put in, what only a run knows is left |
 //! | `half` | values that are known in part |
 //! | `hash` | `PATH.hash` and `hash('glob')` to digests |
-//! | `node`, `condition`, `policy`, `artifact` | a gathered step to a node of the plan |
+//! | `node`, `condition`, `policy`, `secret`, `artifact` | a gathered step to a node of the plan |
 //! | `assemble` | nodes in order, with edges and keys |
 //! | `fan_out` | `for_each` and `matrix` to items |
 //! | `workspace` | the files that a step sees |
@@ -47,6 +47,7 @@ mod policy;
 mod reference;
 mod resolve;
 mod sandbox;
+mod secret;
 mod uses;
 mod workspace;
 

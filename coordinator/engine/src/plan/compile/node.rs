@@ -17,7 +17,7 @@ use super::order::Edges;
 use super::policy::{cache, microusd};
 use super::resolve::{Resolver, Spot};
 use super::workspace::Trees;
-use super::{Report, Request, action, fan_out};
+use super::{Report, Request, action, fan_out, secret};
 use crate::pipeline::diagnostic::list;
 use crate::pipeline::yaml::{Kind, Marked, Path};
 use crate::pipeline::{Code, DIAGNOSTICS_MAX, Fault, Position, schema};
@@ -128,6 +128,7 @@ impl Builder<'_> {
         let pool = action::pool(run, info, site.at("run")).map_err(|fault| vec![fault])?;
         faults.0.extend(parameters(frame, draft, info));
         let (with, env, templated) = self.resolved(&site, &mut faults);
+        let secrets = secret::secrets(&site, &env, &mut faults);
         let for_each = faults.take(fan_out::fan_out(&site, self.resolver));
         let condition = faults.take(self.condition(&site));
         let effect = step.effect.or(info.map(|info| info.effect)).unwrap_or_default();
@@ -155,6 +156,7 @@ impl Builder<'_> {
             },
             with,
             env,
+            secrets,
             templated,
             needs: Vec::new(),
             reads: Vec::new(),
