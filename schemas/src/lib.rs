@@ -9,6 +9,7 @@
 //! | [`route`], [`call`] | what is asked of the router and what it answers; what became of a call |
 //! | [`verdict`] | what policies answer, and why |
 //! | [`action`], [`artifact`], [`prompt`] | the catalogue of what can be run; bytes by digest; names of prompts |
+//! | [`beside`], [`tested`] | what stands beside a step's command; what its tests said |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`sse`] | server-sent events, read from bytes |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
@@ -19,6 +20,7 @@ pub mod action;
 pub mod api;
 pub mod artifact;
 pub mod audit;
+pub mod beside;
 pub mod call;
 pub mod codec;
 pub mod command;
@@ -40,4 +42,5 @@ pub mod sse;
 pub mod step;
 pub mod submit;
 pub mod task;
+pub mod tested;
 pub mod verdict;

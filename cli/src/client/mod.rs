@@ -19,6 +19,7 @@ pub mod prompts;
 pub mod request;
 pub mod route;
 pub mod runs;
+pub mod tests;
 
 pub use error::Error;
 pub use request::Client;

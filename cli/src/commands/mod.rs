@@ -21,6 +21,7 @@ pub mod router;
 pub mod run;
 pub mod runs;
 pub mod sbom;
+pub mod tests;
 pub mod up;
 pub mod validate;
 pub mod verify;

@@ -14,4 +14,5 @@ mod prompts;
 mod reuse;
 mod session;
 mod start;
+mod tested;
 mod view;

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod audit;
+pub mod cached;
 pub mod cost;
 pub mod evidence;
 pub mod plans;
@@ -11,3 +12,4 @@ pub mod prompts;
 pub mod route;
 pub mod runs;
 pub mod steps;
+pub mod tested;

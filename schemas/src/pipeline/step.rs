@@ -91,9 +91,20 @@ pub struct Step {
     /// What is kept of its workspace, by the name under which later steps ask for it.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub artifacts: IndexMap<String, Artifact>,
+    /// Reports that its tools write, which are read when its command has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<Reports>,
     /// Artifacts of former steps that are put into its workspace.
     #[serde(default, rename = "use", skip_serializing_if = "Vec::is_empty")]
     pub uses_artifacts: Vec<Use>,
+}
+
+/// Reports that a step's tools write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// Globs of the JUnit XML of its tests, relative to the workspace.
+    pub junit: Names,
 }
 
 /// When a step runs: an expression, with or without `{{ }}`, or `true` or `false`.

@@ -18,6 +18,7 @@ use crate::outputs;
 use crate::parameters::Request;
 use crate::preset::Recipe;
 use crate::process::{self, Ended, Process, Sink, Tail};
+use crate::reports;
 use crate::sandbox::{self, Confinement, Host, Place, Wanted};
 use crate::settings::Settings;
 use crate::workspace::{self, Filling, plain};
@@ -34,6 +35,7 @@ pub(crate) async fn carry_out(
     let attempt = Attempt { settings: &settings, host: host.as_deref(), execution: &execution };
     let mut applied = None;
     let outcome = attempt.work(&mut applied).await.unwrap_or_else(Error::into_outcome);
+    let outcome = attempt.with_tests(outcome).await;
     match applied {
         Some(applied) => attempt.with_sandbox(outcome, &applied).await,
         None => outcome,
@@ -169,6 +171,33 @@ impl Attempt<'_> {
                 (running.await, Some((found, most)))
             }
         }
+    }
+
+    /// The outcome with what the step's tests said, also where its command failed; that this cannot be
+    /// read changes nothing of how it ended.
+    async fn with_tests(&self, mut outcome: Outcome) -> Outcome {
+        let globs = &self.execution.task.beside.junit;
+        let artifacts = match &mut outcome {
+            Outcome::Succeeded { artifacts, .. } | Outcome::Failed { artifacts, .. } => artifacts,
+            Outcome::Cancelled { .. } => return outcome,
+        };
+        if globs.is_empty() || self.execution.stop.is_cancelled() {
+            return outcome;
+        }
+        let Ok(scratch) = self.execution.scratch.path().await else { return outcome };
+        let read = self.unless_stopped(async {
+            let report = reports::read(&Places::below(&scratch).workspace, globs).await?;
+            for warning in &report.warnings {
+                self.execution.log.line(&format!("warning: {warning}")).await;
+            }
+            self.execution.log.line(&reports::line(&report)).await;
+            reports::keep(&self.execution.store, &report).await
+        });
+        match read.await {
+            Ok(artifact) => artifacts.push(artifact),
+            Err(error) => tracing::warn!(%error, "what a step's tests said is not kept"),
+        }
+        outcome
     }
 
     /// The outcome with what the execution was kept in; that this cannot be stored changes nothing

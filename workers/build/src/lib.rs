@@ -11,6 +11,7 @@
 //! | `process` | one process group from its start to its last process' end |
 //! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
+//! | `reports` | what the step's tests said |
 //! | [`container`] | images of containers: built, kept, pushed |
 //! | `attempt` | one execution, from task to outcome |
 //!
@@ -28,6 +29,7 @@ mod outputs;
 mod parameters;
 mod preset;
 mod process;
+mod reports;
 pub mod sandbox;
 pub mod settings;
 mod workspace;

@@ -2,6 +2,7 @@ mod artifacts;
 mod checkout;
 mod container;
 mod processes;
+mod reports;
 mod sbom;
 
 use std::path::PathBuf;
@@ -140,6 +141,7 @@ fn task(action: &str, with: Value) -> Task {
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),
+        beside: Default::default(),
         cap_microusd: None,
         traceparent: None,
     }

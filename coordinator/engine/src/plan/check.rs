@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use maestro_schemas::beside::GLOBS_MAX;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{
     ITEMS_MAX, InputArtifact, Items, NODES_MAX, Node, OutputArtifact, PLAN_VERSION, Plan, Workspace,
@@ -15,6 +16,7 @@ use maestro_schemas::plan::{
 use maestro_schemas::sandbox::{
     Endpoint, HOSTS_MAX, Isolation, Network, SANDBOX_ROLE, STRICT_POOL,
 };
+use maestro_schemas::tested::TESTS_ROLE;
 use serde_json::Value;
 
 use crate::expression::name::names;
@@ -238,6 +240,7 @@ impl Faults<'_> {
         self.policy()?;
         self.fan_out()?;
         self.sandbox()?;
+        self.beside()?;
         self.artifacts()
     }
 
@@ -303,6 +306,17 @@ impl Faults<'_> {
         })?;
         require(node.env.keys().all(|name| is_variable(name)), || {
             "a name of its environment is not letters, digits and _".into()
+        })
+    }
+
+    fn beside(&self) -> Checked {
+        let globs = &self.node.beside.junit;
+        let has_own = self.node.outputs.iter().any(|output| output.role == TESTS_ROLE);
+        require(globs.is_empty() || !has_own, || {
+            format!("the artifact {TESTS_ROLE:?} of a step with reports is the worker's own")
+        })?;
+        require(globs.len() <= GLOBS_MAX && globs.iter().all(|glob| is_short(glob)), || {
+            format!("its reports are more than {GLOBS_MAX} globs, or one is empty or too long")
         })
     }
 

@@ -50,6 +50,7 @@ impl Run {
             workspace: node.workspace.clone(),
             inputs: self.task_inputs(step.node)?,
             outputs: node.outputs.clone(),
+            beside: node.beside.clone(),
             cap_microusd: node.budget_microusd,
             traceparent: None,
         })

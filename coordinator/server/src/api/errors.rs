@@ -35,7 +35,7 @@ pages! {
     "MAE-7031", "MAE-7032", "MAE-7033", "MAE-7034", "MAE-7035", "MAE-7036", "MAE-7037", "MAE-7070",
     "MAE-7071", "MAE-7072", "MAE-7073", "MAE-7074", "MAE-7075", "MAE-7076", "MAE-7077", "MAE-7080",
     "MAE-7081", "MAE-7082", "MAE-7083", "MAE-7084", "MAE-7085", "MAE-7090", "MAE-7091", "MAE-7092",
-    "MAE-7093", "MAE-7094", "MAE-7095", "MAE-7096",
+    "MAE-7093", "MAE-7094", "MAE-7095", "MAE-7096", "MAE-7120", "MAE-7121", "MAE-7122", "MAE-7123",
 }
 
 pub(super) fn routes() -> Vec<Route> {

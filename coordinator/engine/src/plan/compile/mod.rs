@@ -11,6 +11,7 @@
 //! | `half` | values that are known in part |
 //! | `hash` | `PATH.hash` and `hash('glob')` to digests |
 //! | `node`, `condition`, `policy`, `artifact` | a gathered step to a node of the plan |
+//! | `beside` | what stands beside a step's command |
 //! | `assemble` | nodes in order, with edges and keys |
 //! | `fan_out` | `for_each` and `matrix` to items |
 //! | `workspace` | the files that a step sees |
@@ -35,6 +36,7 @@ use crate::pipeline::{Code, DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Fault, Sou
 mod action;
 mod artifact;
 mod assemble;
+mod beside;
 mod condition;
 mod fan_out;
 mod gather;

@@ -133,6 +133,7 @@ impl Builder<'_> {
         let effect = step.effect.or(info.map(|info| info.effect)).unwrap_or_default();
         let (cached, salt) = faults.take(cache(&site, effect));
         let outputs = self.artifacts(&site, &mut faults);
+        let beside = self.beside(&site, &pool, &mut faults);
         let mut reads = self.resolver.take_reads();
         let inputs = self.inputs(&site, &mut reads, &mut faults);
         let (timeout_ms, retry, resources) = (
@@ -177,6 +178,7 @@ impl Builder<'_> {
             workspace,
             inputs,
             outputs,
+            beside,
             pool: sandbox.pool,
         };
         if !faults.0.is_empty() {
