@@ -59,7 +59,7 @@ pub enum Command {
     /// Print what steps wrote.
     Logs(commands::logs::Args),
     /// Show what the tests of a run said.
-    Tests(commands::tests::Args),
+    Tests(commands::tested::Args),
     /// List and fetch what steps made.
     Artifacts(commands::artifacts::Args),
     /// Write out what was signed of a run.
@@ -84,6 +84,8 @@ pub enum Command {
     Router(commands::router::Args),
     /// Keep, compare, render and label prompts.
     Prompts(commands::prompts::Args),
+    /// Set, list, rotate and revoke values that steps get and nobody reads back.
+    Secrets(commands::secrets::Args),
     /// List, prove and verify what was done.
     Audit(commands::audit::Args),
     /// Test, check, explain and replay policies.
@@ -109,7 +111,7 @@ impl Command {
             Self::Up(args) => commands::up::perform(args, output).await,
             Self::Runs(args) => commands::runs::perform(args, global, output).await,
             Self::Logs(args) => commands::logs::perform(args, global, output).await,
-            Self::Tests(args) => commands::tests::perform(args, global, output).await,
+            Self::Tests(args) => commands::tested::perform(args, global, output).await,
             Self::Artifacts(args) => commands::artifacts::perform(args, global, output).await,
             Self::Evidence(args) => commands::evidence::perform(args, global, output).await,
             Self::Verify(args) => commands::verify::perform(args, global, output).await,
@@ -122,6 +124,7 @@ impl Command {
             Self::Route(args) => commands::route::perform(args, global, output).await,
             Self::Router(args) => commands::router::perform(args, output),
             Self::Prompts(args) => commands::prompts::perform(args, global, output).await,
+            Self::Secrets(args) => commands::secrets::perform(args, global, output).await,
             Self::Audit(args) => commands::audit::perform(args, global, output).await,
             Self::Policy(args) => commands::policy::perform(args, global, output).await,
             Self::Demo(args) => commands::demo::perform(args, output).await,

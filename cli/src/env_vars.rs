@@ -74,6 +74,8 @@ pub const KEY_PASSPHRASE: &str = "MAESTRO_KEY_PASSPHRASE";
 
 /// The passphrase of the root key; that of [`KEY_PASSPHRASE`] where it is not set.
 pub const ROOT_PASSPHRASE: &str = "MAESTRO_ROOT_PASSPHRASE";
+/// The file of key-encryption keys of secrets, for a coordinator that serves the API.
+pub const SECRETS_KEY_FILE: &str = "MAESTRO_SECRETS_KEY_FILE";
 
 /// How long a coordinator keeps decisions of the router, as `30d`.
 pub const KEEP_DECISIONS: &str = "MAESTRO_KEEP_DECISIONS";

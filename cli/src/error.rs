@@ -106,6 +106,9 @@ pub enum Error {
         /// What is wrong.
         source: maestro_evidence::log::Error,
     },
+    /// A file of key-encryption keys cannot be made or used.
+    #[error(transparent)]
+    KeyFile(maestro_evidence::secret::kek::Error),
     /// The arguments contradict each other or what is there.
     #[error("{message}")]
     Usage {
@@ -215,6 +218,7 @@ impl Error {
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
             Self::Sbom(refused) => Some(refused.code().as_str()),
+            Self::KeyFile(_) => Some("MAE-7060"),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
             Self::Key(error) => Some(error.code()),
@@ -246,6 +250,10 @@ impl Error {
             Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
             Self::Rendering { .. } => Some(
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),
+            ),
+            Self::KeyFile(_) => Some(
+                "`maestro secrets keys init FILE` makes a file, `maestro secrets keys list FILE` shows what one holds"
+                    .to_owned(),
             ),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {
                 hint.clone()

@@ -6,6 +6,7 @@
 //! | [`tree`] | a directory as an object: snapshot, check, materialise |
 //! | [`sbom`] | what something is made of, as CycloneDX |
 //! | [`image`] | container images as directories, made without a daemon |
+//! | [`secret`] | values at rest, wrapped keys, and values on their way to one execution |
 //! | [`collect`] | deletion of what nothing kept names any more |
 //! | [`key`] | keys that sign, the list of those that were good when |
 //! | [`dsse`] | signed bytes: an envelope in a Sigstore bundle |
@@ -24,6 +25,7 @@ pub mod key;
 pub mod log;
 pub mod moment;
 pub mod sbom;
+pub mod secret;
 pub mod statement;
 pub mod store;
 pub mod tree;

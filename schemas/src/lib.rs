@@ -7,6 +7,7 @@
 //! | [`task`], [`report`], [`outcome`], [`heartbeat`], [`control`] | what coordinators and workers tell each other |
 //! | [`command`], [`event`] | what people ask of a run; what happened to it |
 //! | [`route`], [`call`] | what is asked of the router and what it answers; what became of a call |
+//! | [`secret`] | names of secrets, and how a value gets to one execution |
 //! | [`verdict`] | what policies answer, and why |
 //! | [`action`], [`artifact`], [`prompt`] | the catalogue of what can be run; bytes by digest; names of prompts |
 //! | [`beside`], [`tested`] | what stands beside a step's command; what its tests said |
@@ -38,6 +39,7 @@ pub mod prompt;
 pub mod report;
 pub mod route;
 pub mod sandbox;
+pub mod secret;
 pub mod sse;
 pub mod step;
 pub mod submit;

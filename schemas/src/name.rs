@@ -79,6 +79,8 @@ names! {
     ProjectName;
     /// A kind of worker: `llm`, `build`, or a plugin's own.
     PoolName;
+    /// A secret of a project.
+    SecretName;
 }
 
 #[cfg(test)]

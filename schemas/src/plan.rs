@@ -17,6 +17,7 @@ use crate::digest::Digest;
 use crate::name::PoolName;
 use crate::outcome::FailureClass;
 use crate::sandbox::{Isolation, Network};
+use crate::secret::SecretUse;
 
 /// The version of the plan's form that this build writes.
 pub const PLAN_VERSION: u16 = 1;
@@ -101,6 +102,9 @@ pub struct Node {
     /// Declared environment; values may hold `{{ … }}` where `templated` says so.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The secrets that it uses, by the variable that gets each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretUse>,
     /// Whether `with` or `env` holds an expression that only the run can evaluate.
     #[serde(default)]
     pub templated: bool,

@@ -11,6 +11,7 @@ use crate::id::RunId;
 use crate::name::{PoolName, ProjectName};
 use crate::plan::{OutputArtifact, Resources, Workspace};
 use crate::sandbox::{Isolation, Network};
+use crate::secret::SecretUse;
 use crate::step::{AttemptToken, StepAddress};
 
 /// Do this attempt.
@@ -41,6 +42,9 @@ pub struct Task {
     /// Declared environment, with every expression resolved.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The secrets that it uses, by the variable that gets each: names, never values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretUse>,
     /// What repeating the action may do.
     pub effect: Effect,
     /// Equal for all attempts of the step in a line of reruns, `run:step`.

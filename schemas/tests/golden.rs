@@ -14,6 +14,7 @@ use maestro_schemas::command::Answered;
 use maestro_schemas::control::{Cancel, Drain, LogChunk};
 use maestro_schemas::event::EventBatch;
 use maestro_schemas::heartbeat::Heartbeat;
+use maestro_schemas::secret::{SecretsAnswer, SecretsQuestion};
 use maestro_schemas::task::Task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +77,12 @@ fn commands_of_former_builds_decode() {
 #[test]
 fn events_of_former_builds_decode() {
     decodes_for_ever::<EventBatch>("event_batch");
+}
+
+#[test]
+fn questions_for_secrets_of_former_builds_decode() {
+    decodes_for_ever::<SecretsQuestion>("secrets_question");
+    decodes_for_ever::<SecretsAnswer>("secrets_answer");
 }
 
 #[test]

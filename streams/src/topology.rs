@@ -46,6 +46,7 @@ pub(crate) mod word {
     pub(crate) const OWNER: &str = "owner";
     pub(crate) const DEMAND: &str = "demand";
     pub(crate) const RPC: &str = "rpc";
+    pub(crate) const SECRETS: &str = "secrets";
     /// Stands where a run would, when a message is about several.
     pub(crate) const SEVERAL: &str = "_";
     /// Stands where a project would, when a message names none; no project has such a name.

@@ -8,4 +8,5 @@ mod database;
 mod hostile;
 mod scale_in;
 mod scene;
+mod secrets;
 mod workers;

@@ -10,8 +10,10 @@ use maestro_kit::account::Account;
 use maestro_kit::action::{Execution, Handler as _};
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::redact::Redactor;
 use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
+use maestro_kit::secrets::Secrets;
 use maestro_llm::gateway::Keeper as _;
 use maestro_llm::{Gateway, LlmPool, Places};
 use maestro_schemas::action::Effect;
@@ -133,7 +135,8 @@ impl<P> Stage<P> {
     /// Carries a task out once more; the same task stands for a redelivery.
     pub(crate) async fn carry_out(&self, task: &Task) -> Ended {
         let id = ExecutionId::generate();
-        let (log, ledger) = (LogSink::kept(self.store.clone()), Ledger::default());
+        let (log, ledger) =
+            (LogSink::kept(self.store.clone(), Redactor::default()), Ledger::default());
         let account = Account::alone(task, id, ledger.clone());
         let beside = TaskTracker::new();
         let execution = Execution {
@@ -141,6 +144,8 @@ impl<P> Stage<P> {
             id,
             delivered: 1,
             stop: self.stop.clone(),
+            secrets: Secrets::new(),
+            redactor: Redactor::default(),
             log: log.clone(),
             store: self.store.clone(),
             ledger: ledger.clone(),
@@ -194,6 +199,7 @@ pub(crate) fn task(action: &str, with: Value) -> Task {
         action: action.into(),
         with: serde_json::to_vec(&with).expect("JSON"),
         env: Default::default(),
+        secrets: Default::default(),
         effect: Effect::Idempotent,
         idempotency_key: RunId::generate().to_string(),
         timeout_ms: 60_000,

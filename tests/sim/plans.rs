@@ -155,6 +155,7 @@ fn plain(dice: &mut Dice, index: u32, number: u64) -> Node {
         pool: dice.pick(&POOLS).parse().expect("a name"),
         with: json!({ "plan": number }),
         env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         templated: false,
         needs: Vec::new(),
         reads: Vec::new(),

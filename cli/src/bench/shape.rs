@@ -66,6 +66,7 @@ fn node(index: u32, pool: &PoolName, items: Option<u32>) -> Node {
         pool: pool.clone(),
         with: json!({ "padding": "x".repeat(WITH_BYTES - 16) }),
         env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         templated: false,
         needs: index.checked_sub(1).into_iter().collect(),
         reads: Vec::new(),

@@ -19,7 +19,8 @@ pub mod prompts;
 pub mod request;
 pub mod route;
 pub mod runs;
-pub mod tests;
+pub mod secrets;
+pub mod tested;
 
 pub use error::Error;
 pub use request::Client;

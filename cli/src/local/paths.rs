@@ -48,6 +48,11 @@ impl Paths {
         self.root.join("credentials.json")
     }
 
+    /// Key-encryption keys of secrets.
+    pub fn secrets_key(&self) -> PathBuf {
+        self.root.join("secrets.key")
+    }
+
     /// nats-server's configuration, log and store.
     pub fn nats(&self) -> PathBuf {
         self.root.join("nats")

@@ -2,11 +2,14 @@
 //! is told an address.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_evidence::key::home::Home;
+use maestro_evidence::secret::key_file::KeyFile;
 use maestro_server::api::serve;
+use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::{CALLS_MIN, DECISIONS_MIN, Keep};
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::notary::keys::Keys;
@@ -43,6 +46,9 @@ pub struct Settings {
     /// it is named, nothing is permitted that its policies do not permit.
     #[arg(long, env = env_vars::POLICIES, value_name = "DIRECTORY")]
     policies: Option<PathBuf>,
+    /// The file of key-encryption keys that secrets are kept by, as `maestro secrets keys init` makes it.
+    #[arg(long, env = env_vars::SECRETS_KEY_FILE, value_name = "FILE")]
+    secrets_key_file: Option<PathBuf>,
     /// How long decisions of the router are kept, at least 1h.
     #[arg(long, env = env_vars::KEEP_DECISIONS, default_value = "30d", value_name = "TIME", value_parser = keep_decisions)]
     keep_decisions: Duration,
@@ -150,6 +156,7 @@ async fn serve_api(
             config: settings.router_config.clone(),
             policies: settings.policies.clone(),
         },
+        keyring: keyring(settings.secrets_key_file.as_deref())?,
     };
     let api = api::open(parts, &stop).await?;
     let listener = TcpListener::bind(address)
@@ -158,6 +165,13 @@ async fn serve_api(
     tracing::info!(%address, "the API takes requests");
     serve::serve(listener, api, stop).await;
     Ok(())
+}
+
+/// A file that holds no keys is found when the server starts, and not when somebody needs one.
+fn keyring(file: Option<&Path>) -> Result<Keyring, Error> {
+    let Some(file) = file else { return Ok(Keyring::default()) };
+    KeyFile::ids(file).map_err(Error::KeyFile)?;
+    Ok(Keyring::of(Arc::new(KeyFile::at(file))))
 }
 
 #[cfg(test)]

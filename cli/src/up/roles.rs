@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use maestro_build::Settings;
 use maestro_evidence::key::home::Home;
+use maestro_evidence::secret::key_file::KeyFile;
 use maestro_evidence::store::ArtifactStore;
 use maestro_kit::action::Handler;
 use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
 use maestro_llm::{Gateway, LlmPool};
 use maestro_schemas::name::PoolName;
 use maestro_server::api::serve;
+use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::notary::keys::Keys;
@@ -82,6 +84,7 @@ impl Roles {
             objects: store.clone(),
             metrics,
             router: router(project),
+            keyring: keyring(stack)?,
         };
         let api = api::open(parts, &stop).await?;
         let serve = serve::serve(listener, api, stop.clone());
@@ -139,6 +142,13 @@ fn router(project: &Path) -> routing::Options {
         config: config.is_file().then_some(config),
         policies: policies.join("global").is_dir().then_some(policies),
     }
+}
+
+/// The stack's own file of key-encryption keys, made when it is first started.
+fn keyring(stack: &Stack) -> Result<Keyring, Error> {
+    let file = stack.paths().secrets_key();
+    KeyFile::ensure(&file).map_err(Error::KeyFile)?;
+    Ok(Keyring::of(Arc::new(KeyFile::at(file))))
 }
 
 fn bus(stack: &Stack, role: &Role) -> ConnectOptions {

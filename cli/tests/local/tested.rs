@@ -57,3 +57,43 @@ fn failing_tests_are_listed_by_name_and_a_broken_report_changes_nothing() {
     };
     assert_eq!((state("test/unit"), state("test/broken")), ("failed".into(), "succeeded".into()));
 }
+
+const SPLIT: &str = r#"
+name: split
+stages:
+  - name: test
+    steps:
+      - name: unit
+        run: shell
+        split: { files: 'tests/*.py', parts: 2 }
+        reports: { junit: out.xml }
+        with:
+          script: |
+            { echo '<testsuite>'
+              while read -r file; do
+                echo "<testcase name='x' file='$file' time='$(cat "$file")'/>"
+              done <"$MAESTRO_SPLIT_FILE"
+              echo '</testsuite>'; } >out.xml
+            echo "files=$(paste -sd, "$MAESTRO_SPLIT_FILE")" >>"$MAESTRO_OUTPUT"
+"#;
+
+#[test]
+fn files_are_split_by_what_they_took_in_the_runs_before() {
+    let session = Session::new(SPLIT);
+    for (file, seconds) in [("a", "9.0"), ("b", "1.0"), ("c", "3.0"), ("d", "4.0")] {
+        session.write(&format!("tests/{file}.py"), seconds);
+    }
+    let shares = |session: &Session| {
+        let plan = session.json(&["plan"]);
+        let items = plan["plan"]["nodes"][0]["for_each"]["items"]["literal"].clone();
+        let files = |item: &serde_json::Value| item["files"].to_string().replace("tests/", "");
+        items.as_array().unwrap().iter().map(files).collect::<Vec<_>>()
+    };
+    assert_eq!(shares(&session), [r#"["a.py","c.py"]"#, r#"["b.py","d.py"]"#]);
+    session.run(&["run"]).ends_with(0);
+    assert_eq!(shares(&session), [r#"["a.py"]"#, r#"["b.py","c.py","d.py"]"#]);
+    session.run(&["run"]).ends_with(0);
+    let told = session.json(&["tests", "last"]);
+    let took = |at: usize| told["steps"][at]["totals"]["duration_ms"].as_u64().unwrap();
+    assert_eq!((took(0), took(1)), (9_000, 8_000), "{told}");
+}

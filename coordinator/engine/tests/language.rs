@@ -10,7 +10,7 @@ mod specification {
     use maestro_engine::pipeline::{Code, Diagnostics};
     use maestro_engine::plan::answer::{Known, answers};
     use maestro_engine::plan::sources::{MemoryFiles, Sources};
-    use maestro_engine::plan::{CheckedPlan, Compiled, Request, check, compile};
+    use maestro_engine::plan::{CheckedPlan, Compiled, Request, UNKNOWN_DURATIONS, check, compile};
     use maestro_schemas::action::{ActionInfo, Effect};
     use maestro_schemas::api::plans::{Catalogue, PlanAnswer};
     use maestro_schemas::id::RunId;
@@ -29,7 +29,15 @@ mod specification {
         let inputs: BTreeMap<String, Value> = serde_json::from_value(inputs).expect("an object");
         let tree = files.tree();
         let sources = Sources { files, tree: Some(&tree), git: None };
-        compile(Request { file: "maestro.yaml", text, inputs: &inputs, sources, catalogue })
+        let durations = &UNKNOWN_DURATIONS;
+        compile(Request {
+            file: "maestro.yaml",
+            text,
+            inputs: &inputs,
+            sources,
+            catalogue,
+            durations,
+        })
     }
 
     fn plan(text: &str) -> Plan {
@@ -140,6 +148,48 @@ stages: [{name: a, steps: [{run: shell, name: s}, {run: shell, with: {t: '{{ inp
         item: Option<Item<'a>>,
     ) -> Scope<'a> {
         Scope { run: RunId::generate(), project, steps, item }
+    }
+
+    #[test]
+    fn secrets_are_names_and_join_the_key_by_name_alone() {
+        let with = |secrets: &str| {
+            plan(&steps(&format!("      - {{run: shell, effect: pure, secrets: {{{secrets}}}}}\n")))
+        };
+        let bare = with("A: token, B: {secret: deploy-key@3, file: true}");
+        assert_eq!(
+            json!(bare.nodes[0].secrets),
+            json!({
+                "A": { "secret": { "name": "token" } },
+                "B": { "secret": { "name": "deploy-key", "version": 3 }, "file": true }
+            })
+        );
+        let key = |plan: &Plan| plan.nodes[0].key.as_ref().map(|key| key.digest);
+        assert!(key(&bare).is_some());
+        assert_eq!(key(&with("A: token")), key(&with("A: token")));
+        assert_ne!(key(&with("A: token")), key(&with("A: token@1")));
+        assert_ne!(key(&with("A: token")), key(&with("B: token")));
+        assert_ne!(
+            key(&with("A: token")),
+            key(&plan(&steps("      - {run: shell, effect: pure}\n")))
+        );
+    }
+
+    #[test]
+    fn what_names_no_secret_or_no_variable_of_its_own_is_refused() {
+        for secrets in [
+            "secrets: {A: 'To ken'}",
+            "secrets: {A: token@0}",
+            "secrets: {A: '{{ inputs.x }}'}",
+            "secrets: {a-b: token}",
+            "secrets: {MAESTRO_RUN: token}",
+            "secrets: {A: token}, env: {A: x}",
+        ] {
+            let text = steps(&format!("      - {{run: shell, {secrets}}}\n"));
+            assert_eq!(codes(&text, json!({})), [Code::InvalidValue], "{secrets}");
+        }
+        let many: Vec<String> = (0..33).map(|number| format!("A{number}: token")).collect();
+        let text = steps(&format!("      - {{run: shell, secrets: {{{}}}}}\n", many.join(", ")));
+        assert_eq!(codes(&text, json!({})), [Code::InvalidValue]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod specification {
     use maestro_engine::forecast::{Forecast, Results};
     use maestro_engine::plan::answer::{Known, answers};
     use maestro_engine::plan::sources::{MemoryFiles, Sources};
-    use maestro_engine::plan::{CheckedPlan, Request, compile};
+    use maestro_engine::plan::{CheckedPlan, Request, UNKNOWN_DURATIONS, compile};
     use maestro_engine::run::advance::{Next, is_reusable, known_result};
     use maestro_engine::run::graph::Graph;
     use maestro_engine::run::{Asking, NodeStatus, Run};
@@ -178,6 +178,7 @@ mod specification {
                 inputs: &BTreeMap::new(),
                 sources: Sources { files: &files, tree: Some(&tree), git: None },
                 catalogue: &Catalogue::default(),
+                durations: &UNKNOWN_DURATIONS,
             });
             let plan = compiled.unwrap_or_else(|faults| panic!("{faults}\n{text}")).plan;
             CheckedPlan::check(plan).expect("a compiled plan is sound")
@@ -235,7 +236,7 @@ mod specification {
             Self { run: Run::begin(row, plan, graph), results, done, items: BTreeMap::new() }
         }
 
-        fn to_end(mut self) -> Vec<Done> {
+        fn finish(mut self) -> Vec<Done> {
             while let Some(node) = self.run.opened.pop_front() {
                 self.look_at(node);
             }
@@ -362,7 +363,7 @@ mod specification {
                 let id =
                     RunId::from_uuid(Uuid::from_u128(u128::from(seed) << 32 | u128::from(edit)));
                 let said = said(&plan, &results, id);
-                let done = Execution::begin(plan, &mut results, id).to_end();
+                let done = Execution::begin(plan, &mut results, id).finish();
                 for (step, done) in said.iter().zip(&done) {
                     twins += u32::from(step.answer == PlanAnswer::Runs && done.executed == 0);
                     assert!(
@@ -382,7 +383,7 @@ mod specification {
         }
         let all: u32 = counts.values().sum();
         let depends = counts["depends"];
-        println!(
+        eprintln!(
             "{counts:?}: {:.1} % depend; {twins} took what an equal step of their run made",
             f64::from(depends) * 100.0 / f64::from(all)
         );

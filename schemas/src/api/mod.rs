@@ -11,5 +11,6 @@ pub mod problem;
 pub mod prompts;
 pub mod route;
 pub mod runs;
+pub mod secrets;
 pub mod steps;
 pub mod tested;

@@ -1,4 +1,6 @@
-//! `/v1/projects/{project}/runs/{run}/tests`
+//! `/v1/projects/{project}/runs/{run}/tests` and `…/test-durations`
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,4 +44,12 @@ pub struct CaseView {
     /// What the report says of it.
     #[serde(flatten)]
     pub case: TestCase,
+}
+
+/// How long the tests of a pipeline took lately, for whoever shares them out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Durations {
+    /// For each step, the middle one of the last runs' microseconds by file, or by class where the
+    /// reports name no file.
+    pub steps: BTreeMap<String, BTreeMap<String, u64>>,
 }

@@ -33,6 +33,10 @@ pub struct Step {
     /// Environment; templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Scalar>,
+    /// The secrets that it uses, by the variable that gets each: the secret's name, with `@` and a
+    /// version behind it or without.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
     /// The steps or stages that it follows, instead of the order that it would have had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Names>,
@@ -45,6 +49,12 @@ pub struct Step {
     /// Axes: the step runs for each combination, which it reads as `matrix`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Matrix>,
+    /// Directories that its worker keeps for the project's steps, by name; they are no part of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caches: Option<Vec<String>>,
+    /// Files that parallel copies of the step share out among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// The most items that are live at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_max: Option<NonZeroU32>,
@@ -99,12 +109,44 @@ pub struct Step {
     pub uses_artifacts: Vec<Use>,
 }
 
+/// Files that parallel copies of a step share out among them, by how long each took before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// Globs of the files, relative to the pipeline's directory.
+    pub files: Names,
+    /// How many copies there are; not more than files.
+    #[schemars(range(min = 1, max = 256))]
+    pub parts: u32,
+}
+
 /// Reports that a step's tools write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reports {
     /// Globs of the JUnit XML of its tests, relative to the workspace.
     pub junit: Names,
+}
+
+/// A secret that a step uses: its name, or its name and more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Secret {
+    /// A name; the variable holds the value.
+    Name(String),
+    /// A name and more.
+    Settings(SecretSettings),
+}
+
+/// A secret that a step uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSettings {
+    /// Its name, with `@` and a version behind it or without.
+    pub secret: String,
+    /// Whether the value is put into a file, and the variable holds the file's path.
+    #[serde(default)]
+    pub file: bool,
 }
 
 /// When a step runs: an expression, with or without `{{ }}`, or `true` or `false`.

@@ -90,6 +90,14 @@ impl InboxSubject {
     }
 }
 
+/// The pool whose worker asks for secrets, which the server made sure of.
+pub fn secrets_pool(subject: &str) -> Option<PoolName> {
+    let mut tokens = tokens(subject, word::RPC)?;
+    let is_it = tokens.next() == Some(word::SECRETS);
+    let pool = parse(tokens.next())?;
+    ended(pool, tokens.next()).filter(|_| is_it)
+}
+
 /// A task, by its subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskSubject {

@@ -21,6 +21,11 @@ fn route(method: &str) -> String {
     format!("{ROOT}.{}.route.{method}", word::RPC)
 }
 
+/// Where the workers of a pool ask for secrets: each pool in a place of its own.
+fn secrets(pool: &str) -> String {
+    format!("{ROOT}.{}.{}.{pool}", word::RPC, word::SECRETS)
+}
+
 /// Who connects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -104,6 +109,7 @@ fn api() -> Permissions {
     publish.push(format!("{ROOT}.{}.{}.*", word::DEAD, word::SUBMIT));
     let mut subscribe = under(&["heartbeat.>", "log.>", "event.>"]);
     subscribe.extend([CHOOSE, LEARN, SHARE].map(route));
+    subscribe.push(secrets("*"));
     Permissions { publish, subscribe }
 }
 
@@ -123,6 +129,7 @@ fn worker(pool: &PoolName) -> Permissions {
         format!("{ROOT}.{}.{pool}.>", word::LOG),
         format!("{ROOT}.{}.{pool}.*", word::HEARTBEAT),
         format!("{ROOT}.{}.{}.{pool}", word::DEAD, word::TASK),
+        secrets(pool.as_str()),
     ]);
     if pool.as_str() == CALLS_MODELS {
         publish.extend([CHOOSE, LEARN].map(route));

@@ -198,6 +198,16 @@ pub fn demand() -> Subject {
     subject(format_args!("{}", word::DEMAND))
 }
 
+/// Where executions of a pool ask for the secrets of their steps.
+pub fn secrets(pool: &PoolName) -> Subject {
+    subject(format_args!("{}.{}.{pool}", word::RPC, word::SECRETS))
+}
+
+/// The filter that names the questions of every pool.
+pub fn secrets_of_all() -> Subject {
+    subject(format_args!("{}.{}.*", word::RPC, word::SECRETS))
+}
+
 /// Where a question is asked that changes no run; `None` where a word is no token.
 pub fn rpc(service: &str, method: &str) -> Option<Subject> {
     (is_token(service) && is_token(method))

@@ -59,13 +59,14 @@ async fn a_worker_can_neither_read_nor_report_for_another_pool_nor_command() {
         subject::inbox_command(0, run),
         task(&pool("scrape"), 0),
         subject::dead_task(&pool("llm")),
+        subject::secrets(&pool("llm")),
     ];
     let publishes = denied.map(|subject| publisher.publish(subject, text("x")));
     let results = within(Duration::from_secs(10), futures::future::join_all(publishes)).await;
     assert!(results.iter().all(|r| *r == PublishResult::TimedOut), "{results:?}");
     let looked = admin::stream_state(&scraper, &task_stream(&pool("llm"))).await;
     assert!(looked.is_err());
-    assert!(scraper.counters().server_errors >= 5);
+    assert!(scraper.counters().server_errors >= 6);
 }
 
 #[tokio::test]

@@ -15,8 +15,10 @@ use maestro_kit::action::{Execution, Handler};
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::redact::Redactor;
 use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
+use maestro_kit::secrets::Secrets;
 use maestro_schemas::id::{ExecutionId, RunId};
 use maestro_schemas::outcome::Outcome;
 use maestro_schemas::sandbox::Level;
@@ -122,7 +124,9 @@ fn execution(directory: &Path, store: &ArtifactStore) -> Anything<Execution> {
         id,
         stop: CancellationToken::new(),
         delivered: 1,
-        log: LogSink::kept(store.clone()),
+        secrets: Secrets::new(),
+        redactor: Redactor::default(),
+        log: LogSink::kept(store.clone(), Redactor::default()),
         beside: tokio_util::task::TaskTracker::new(),
         store: store.clone(),
         ledger,

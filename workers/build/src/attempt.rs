@@ -11,6 +11,7 @@ use maestro_schemas::sandbox::{Applied, Level, SANDBOX_ROLE};
 use maestro_schemas::task::Task;
 use nix::sys::statvfs::statvfs;
 
+use crate::caches::Caches;
 use crate::container::{self, Container};
 use crate::environment::{self, Places};
 use crate::error::Error;
@@ -20,6 +21,7 @@ use crate::preset::Recipe;
 use crate::process::{self, Ended, Process, Sink, Tail};
 use crate::reports;
 use crate::sandbox::{self, Confinement, Host, Place, Wanted};
+use crate::secret_files::SecretFiles;
 use crate::settings::Settings;
 use crate::workspace::{self, Filling, plain};
 
@@ -54,17 +56,35 @@ impl Attempt<'_> {
         let request = Request::parse(&task.action, &task.with)?;
         refuse_second_sbom(task, &request)?;
         let places = Places::make(&self.execution.scratch).await?;
+        places.put_share(task).await?;
         if let Request::Container(with) = &request {
             self.unless_stopped(self.fill(&places)).await?;
             return self.container(&places, with).await;
         }
-        let confinement = self.confine(&places).await?;
+        let opening = Caches::open(self.settings, task, &self.execution.log);
+        let caches = self.unless_stopped(opening).await?;
+        let done = self.within(&places, &request, (&caches, applied)).await;
+        caches.close().await;
+        done
+    }
+
+    /// Runs the commands in their sandbox.
+    async fn within(
+        &self,
+        places: &Places,
+        request: &Request,
+        (caches, applied): (&Caches, &mut Option<Applied>),
+    ) -> Result<Outcome, Error> {
+        let task = &self.execution.task;
+        let confinement = self.confine(places, caches).await?;
         *applied = confinement.as_ref().map(|confinement| confinement.applied().clone());
-        self.unless_stopped(self.fill(&places)).await?;
-        let directory = working_directory(&places, &request).await?;
-        let recipe = Recipe::of(&request, &directory)?;
+        self.unless_stopped(self.fill(places)).await?;
+        let directory = working_directory(places, request).await?;
+        let recipe = Recipe::of(request, &directory)?;
         let toolchain = recipe.variables(&places.home);
-        let variables = environment::of_step(self.settings, &places, task, toolchain)?;
+        let mut variables = environment::of_step(self.settings, places, task, (toolchain, caches))?;
+        let secrets = &self.execution.secrets;
+        let files = SecretFiles::put(&places.home, secrets, &mut variables).await?;
         for command in &recipe.commands {
             if recipe.shown {
                 self.execution.log.line(&format!("$ {command}")).await;
@@ -77,7 +97,8 @@ impl Attempt<'_> {
             };
             self.run(process).await?;
         }
-        self.unless_stopped(self.result(&places, &request)).await
+        drop(files);
+        self.unless_stopped(self.result(places, request)).await
     }
 
     async fn container(&self, places: &Places, with: &Container) -> Result<Outcome, Error> {
@@ -110,20 +131,24 @@ impl Attempt<'_> {
     }
 
     /// The sandbox that the task asks for, or none where the worker has none and none is asked for.
-    async fn confine(&self, places: &Places) -> Result<Option<Confinement>, Error> {
+    async fn confine(
+        &self,
+        places: &Places,
+        caches: &Caches,
+    ) -> Result<Option<Confinement>, Error> {
         let task = &self.execution.task;
         let wanted = Wanted::of(task);
         let Some(host) = self.host else {
             return wanted.level(Level::Plain).map(|_| None).map_err(Error::Isolation);
         };
         let own = self.execution.scratch.path().await.map_err(Error::Scratch)?;
-        let caches = environment::cache_of(self.settings, task);
-        if let Some(caches) = &caches {
-            tokio::fs::create_dir_all(caches)
-                .await
-                .map_err(|source| Error::files("cannot make", caches, source))?;
-        }
-        let place = Place { settings: self.settings, places, own: &own, caches };
+        let place = Place {
+            settings: self.settings,
+            places,
+            own: &own,
+            caches: caches.directories.clone(),
+            cache_names: caches.names.clone(),
+        };
         let made = Confinement::make(host, place, &wanted, Some(&self.execution.log))?;
         self.execution.log.line(&sandbox::line(made.applied())).await;
         Ok(Some(made))
@@ -131,7 +156,7 @@ impl Attempt<'_> {
 
     async fn run(&self, process: Process<'_>) -> Result<(), Error> {
         let Process { line, directory, confinement, .. } = process;
-        let mut tail = Tail::default();
+        let mut tail = Tail::without_secrets(&self.execution.redactor);
         let mut sink = Sink { tail: &mut tail, log: Some(&self.execution.log) };
         let (ended, overfull) = self.run_watched(process, &mut sink).await;
         let command = line.to_string();
@@ -185,8 +210,9 @@ impl Attempt<'_> {
             return outcome;
         }
         let Ok(scratch) = self.execution.scratch.path().await else { return outcome };
+        let (workspace, redactor) = (&Places::below(&scratch).workspace, &self.execution.redactor);
         let read = self.unless_stopped(async {
-            let report = reports::read(&Places::below(&scratch).workspace, globs).await?;
+            let report = reports::read(workspace, globs, redactor).await?;
             for warning in &report.warnings {
                 self.execution.log.line(&format!("warning: {warning}")).await;
             }
@@ -225,7 +251,7 @@ impl Attempt<'_> {
 
     async fn result(&self, places: &Places, request: &Request) -> Result<Outcome, Error> {
         let (task, store) = (&self.execution.task, &self.execution.store);
-        let outputs = outputs::read(&places.output).await?;
+        let outputs = outputs::read(&places.output, &self.execution.redactor).await?;
         let mut artifacts = outputs::keep(store, &places.workspace, &task.outputs).await?;
         if let Some(path) = request.sbom() {
             let made = (&**task, artifacts.as_slice());

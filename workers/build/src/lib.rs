@@ -8,6 +8,8 @@
 //! | `preset` | which commands build or test a project of a toolchain |
 //! | `workspace` | fills a directory from a git commit, a tree and input artifacts |
 //! | `environment` | the variables of a step's processes: these and no others |
+//! | `secret_files` | the step's secrets: variables, and files that are wiped |
+//! | `caches` | directories that are kept for the project's steps |
 //! | `process` | one process group from its start to its last process' end |
 //! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
@@ -20,6 +22,7 @@
 //! has stayed in its process group.
 
 mod attempt;
+mod caches;
 mod catalogue;
 mod command;
 pub mod container;
@@ -31,6 +34,7 @@ mod preset;
 mod process;
 mod reports;
 pub mod sandbox;
+mod secret_files;
 pub mod settings;
 mod workspace;
 
@@ -72,6 +76,10 @@ impl BuildPool {
 impl Handler for BuildPool {
     fn actions(&self) -> Vec<ActionInfo> {
         catalogue::actions()
+    }
+
+    fn takes_secrets(&self, action: &str) -> bool {
+        action != container::NAME
     }
 
     fn sandbox(&self) -> Option<Offered> {

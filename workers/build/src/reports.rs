@@ -15,6 +15,7 @@ mod junit;
 use std::path::Path;
 
 use maestro_kit::evidence::store::ArtifactStore;
+use maestro_kit::redact::Redactor;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::tested::{TESTS_MEDIA_TYPE, TESTS_ROLE, TestReport};
 
@@ -25,10 +26,14 @@ use collect::Collection;
 const FILES_MAX: usize = 2_000;
 
 /// Reads the JUnit reports of a workspace in which nothing runs any more.
-pub(crate) async fn read(workspace: &Path, globs: &[String]) -> Result<TestReport, Error> {
-    let (root, globs) = (workspace.to_owned(), globs.to_owned());
+pub(crate) async fn read(
+    workspace: &Path,
+    globs: &[String],
+    redactor: &Redactor,
+) -> Result<TestReport, Error> {
+    let (root, globs, redactor) = (workspace.to_owned(), globs.to_owned(), redactor.clone());
     let work = move || {
-        let mut collection = Collection::default();
+        let mut collection = Collection::without_secrets(redactor);
         let files = find::matching(&root, &globs, FILES_MAX);
         if files.is_empty() {
             collection.warn(format!(

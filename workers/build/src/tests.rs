@@ -1,9 +1,11 @@
 mod artifacts;
+mod caches;
 mod checkout;
 mod container;
 mod processes;
 mod reports;
 mod sbom;
+mod secrets;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,8 +16,10 @@ use maestro_kit::action::{Execution, Handler};
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::redact::Redactor;
 use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
+use maestro_kit::secrets::Secrets;
 use maestro_schemas::action::Effect;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::id::{ExecutionId, RunId};
@@ -57,7 +61,8 @@ impl Bench {
 
     fn execution(&self, task: Task) -> Execution {
         let id = ExecutionId::generate();
-        let log = LogSink::kept(self.store.clone());
+        let redactor = Redactor::default();
+        let log = LogSink::kept(self.store.clone(), redactor.clone());
         self.logs.lock().expect("the logs").push(log.clone());
         let ledger = Ledger::default();
         Execution {
@@ -66,6 +71,8 @@ impl Bench {
             id,
             stop: self.stop.clone(),
             delivered: 1,
+            secrets: Secrets::new(),
+            redactor,
             log,
             store: self.store.clone(),
             ledger,
@@ -132,6 +139,7 @@ fn task(action: &str, with: Value) -> Task {
         action: action.into(),
         with: with.to_string().into_bytes(),
         env: Default::default(),
+        secrets: Default::default(),
         effect: Effect::Idempotent,
         idempotency_key: "run:step".into(),
         timeout_ms: 60_000,

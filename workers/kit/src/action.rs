@@ -15,8 +15,10 @@ use tokio_util::task::TaskTracker;
 use crate::account::Account;
 use crate::ledger::Ledger;
 use crate::log::LogSink;
+use crate::redact::Redactor;
 use crate::router::RouterClient;
 use crate::scratch::Scratch;
+use crate::secrets::Secrets;
 
 /// One carrying-out of an attempt, with all that its handler may use.
 pub struct Execution {
@@ -31,6 +33,11 @@ pub struct Execution {
     /// handler then ends its processes and returns [`Outcome::Cancelled`] (the kit turns it into
     /// the right outcome where the time was up).
     pub stop: CancellationToken,
+    /// The secrets that the step declares, by the variable that gets each.
+    pub secrets: Secrets,
+    /// Knows how to take them out of texts. The kit does so with the log and with what is reported; a
+    /// handler does it where it cuts what a process said.
+    pub redactor: Redactor,
     /// Where output goes; the kit streams it and keeps the whole as an artifact.
     pub log: LogSink,
     /// Where bytes are kept.
@@ -64,6 +71,11 @@ pub trait Handler: Send + Sync + 'static {
     /// that a dead worker leaves behind would else go one after the other.
     fn alone_from(&self) -> u32 {
         2
+    }
+
+    /// Whether it hands secrets on to what an action of it runs. A step that declares some fails where it does not.
+    fn takes_secrets(&self, _action: &str) -> bool {
+        false
     }
 
     /// What it keeps its steps in, where it starts programs for them.

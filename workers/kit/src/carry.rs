@@ -7,6 +7,7 @@ use std::time::Duration;
 use maestro_schemas::outcome::Outcome;
 use maestro_schemas::report::{Report, Usage};
 use maestro_schemas::task::Task;
+use maestro_streams::connect::Connection;
 use maestro_streams::delivery::Delivery;
 use maestro_streams::topology::TASK_RENEW;
 use maestro_streams::topology::subject::LogAddress;
@@ -15,13 +16,15 @@ use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::account::Account;
-use crate::action::Execution;
+use crate::action::{Execution, Handler};
 use crate::log::LogSink;
 use crate::outcome::{Ended, reported, with_artifacts};
+use crate::redact::Redactor;
 use crate::registry::{Cause, Hand, millis};
 use crate::report::Finished;
 use crate::router::RouterClient;
 use crate::scratch::Scratch;
+use crate::secrets::{self, Secrets};
 use crate::session::Pool;
 
 /// How long a handler may take to end after it was asked to stop.
@@ -109,8 +112,8 @@ async fn run(pool: &Arc<Pool>, begun: &Begun) -> Option<Outcome> {
     }
     let execution = execution(pool, begun);
     let (log, scratch) = (execution.log.clone(), execution.scratch.clone());
-    let beside = execution.beside.clone();
-    let ended = watch(pool, begun, execution).await;
+    let (beside, redactor) = (execution.beside.clone(), execution.redactor.clone());
+    let ended = watch(pool, begun, execution).await.without_secrets(&redactor);
     drop(company);
     let outcome = reported(ended, stop.cause(), begun.task.timeout_ms);
     beside.close();
@@ -128,12 +131,15 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
         attempt: task.token.number,
         execution: hand.execution,
     };
+    let redactor = Redactor::default();
     Execution {
         task: Arc::clone(task),
         id: hand.execution,
         delivered: delivery.delivered,
         stop: hand.stop.token.clone(),
-        log: LogSink::streamed(pool.store.clone(), pool.logs.clone(), &address),
+        secrets: Secrets::new(),
+        log: LogSink::streamed(pool.store.clone(), redactor.clone(), pool.logs.clone(), &address),
+        redactor,
         store: pool.store.clone(),
         ledger: hand.ledger.clone(),
         account: Account::shared(
@@ -147,12 +153,37 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
     }
 }
 
+/// The execution with its secrets, or how it ended for want of them.
+async fn with_secrets(
+    handler: &dyn Handler,
+    connection: &Connection,
+    mut execution: Execution,
+) -> Result<Execution, Outcome> {
+    if execution.task.secrets.is_empty() {
+        return Ok(execution);
+    }
+    let action = &execution.task.action;
+    if !handler.takes_secrets(action) {
+        return Err(secrets::Error::Untaken(action.clone()).into_outcome());
+    }
+    let asked = secrets::obtain(connection, (&execution.task, execution.id), &execution.redactor);
+    let got = execution.stop.run_until_cancelled(asked).await;
+    let got = got.ok_or(Outcome::Cancelled { artifacts: Vec::new() })?;
+    execution.secrets = got.map_err(secrets::Error::into_outcome)?;
+    Ok(execution)
+}
+
 /// Runs the handler until it ends, or until [`GRACE`] after it was asked to.
 async fn watch(pool: &Pool, begun: &Begun, execution: Execution) -> Ended {
     let stop = &begun.hand.stop;
     // Called in the task, so that a panic before its first await is caught too.
-    let handler = Arc::clone(&pool.handler);
-    let handling = async move { handler.carry_out(execution).await };
+    let (handler, connection) = (Arc::clone(&pool.handler), pool.connection.clone());
+    let handling = async move {
+        match with_secrets(&*handler, &connection, execution).await {
+            Ok(execution) => handler.carry_out(execution).await,
+            Err(outcome) => outcome,
+        }
+    };
     let mut handler = AbortOnDropHandle::new(tokio::spawn(handling));
     let timeout = Duration::from_millis(begun.task.timeout_ms);
     let mut due = pin!(tokio::time::sleep(timeout));

@@ -11,6 +11,8 @@
 //! | `registry` | what is in hand, and what was cancelled lately |
 //! | `cancel`, `heartbeat` | what the pool is told; what the worker says of itself |
 //! | [`log`], [`scratch`], [`ledger`] | an execution's output; its directory; what it spent |
+//! | [`secrets`] | the values that the step declares, for one execution |
+//! | [`redact`] | keeps an execution's secrets out of all that leaves the worker as text |
 //! | [`account`] | what the attempt may still spend, over all its executions |
 //! | [`router`] | which model a call goes to, asked over the bus |
 //! | [`drain`] | ending on SIGTERM without losing an attempt |
@@ -28,10 +30,12 @@ mod heartbeat;
 pub mod ledger;
 pub mod log;
 mod outcome;
+pub mod redact;
 mod registry;
 mod report;
 pub mod router;
 pub mod scratch;
+pub mod secrets;
 pub mod session;
 mod solitude;
 mod take;

@@ -2,7 +2,7 @@
 //! artifact.
 //!
 //! Nothing is made until the first byte is written. The live pieces may be lost; the artifact
-//! holds every byte up to [`STORED_BYTES_MAX`].
+//! holds every byte up to [`STORED_BYTES_MAX`]. Both without the execution's secrets ([`crate::redact`]).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use maestro_streams::connect::Connection;
 use maestro_streams::topology::subject::{self, LogAddress};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+
+use crate::redact::{self, Redactor};
 
 /// The most bytes of a log that are kept; what is beyond is cut, and the log says so.
 pub const STORED_BYTES_MAX: u64 = 256 << 20;
@@ -38,6 +40,7 @@ pub struct LogSink {
 struct Log {
     store: ArtifactStore,
     live: Option<Live>,
+    redactor: Redactor,
     recorder: OnceLock<mpsc::Sender<Piece>>,
 }
 
@@ -54,23 +57,24 @@ enum Piece {
 }
 
 impl LogSink {
-    /// A log that is kept in `store` and streamed over `connection`.
+    /// A log that is kept in `store` and streamed over `connection`, without the secrets of `redactor`.
     pub(crate) fn streamed(
         store: ArtifactStore,
+        redactor: Redactor,
         connection: Connection,
         address: &LogAddress,
     ) -> Self {
         let live = Live { connection, subject: subject::log(address) };
-        Self::new(store, Some(live))
+        Self::new(store, redactor, Some(live))
     }
 
     /// A log that is only kept; for running a handler without a bus.
-    pub fn kept(store: ArtifactStore) -> Self {
-        Self::new(store, None)
+    pub fn kept(store: ArtifactStore, redactor: Redactor) -> Self {
+        Self::new(store, redactor, None)
     }
 
-    fn new(store: ArtifactStore, live: Option<Live>) -> Self {
-        Self { log: Arc::new(Log { store, live, recorder: OnceLock::new() }) }
+    fn new(store: ArtifactStore, redactor: Redactor, live: Option<Live>) -> Self {
+        Self { log: Arc::new(Log { store, live, redactor, recorder: OnceLock::new() }) }
     }
 
     /// Appends bytes, in the order of the calls; waits while the storage lags behind. Never fails:
@@ -107,31 +111,53 @@ impl Log {
             number: 0,
             offset: 0,
         };
-        tokio::spawn(record(pieces, kept, stream));
+        let out = Out { clean: self.redactor.stream(), kept, stream };
+        tokio::spawn(record(pieces, out));
         sender
     }
 }
 
-async fn record(mut pieces: mpsc::Receiver<Piece>, mut kept: Kept, mut stream: Stream) {
+/// The way of every byte: cleaned, then kept, then streamed.
+struct Out {
+    clean: redact::Stream,
+    kept: Kept,
+    stream: Stream,
+}
+
+impl Out {
+    async fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty()
+            && let Some(bytes) = self.kept.keep(bytes).await
+        {
+            self.stream.push(&bytes).await;
+        }
+    }
+}
+
+async fn record(mut pieces: mpsc::Receiver<Piece>, mut out: Out) {
     loop {
-        let due = stream.since.map(|since| since + CHUNK_PERIOD);
+        let due = out.stream.since.map(|since| since + CHUNK_PERIOD);
         let piece = tokio::select! {
             piece = pieces.recv() => piece,
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                stream.flush(false).await;
+                out.stream.flush(false).await;
                 continue;
             }
         };
         match piece {
             Some(Piece::Bytes(bytes)) => {
-                if let Some(bytes) = kept.keep(bytes).await {
-                    stream.push(&bytes).await;
-                }
+                let clean = match out.clean.is_idle() {
+                    true => bytes,
+                    false => out.clean.push(&bytes).into(),
+                };
+                out.push(clean).await;
             }
             Some(Piece::End(answer)) => {
-                stream.flush(true).await;
+                let last = out.clean.finish();
+                out.push(last.into()).await;
+                out.stream.flush(true).await;
                 // Whoever ended the log may have gone.
-                let _ = answer.send(kept.finish().await);
+                let _ = answer.send(out.kept.finish().await);
                 return;
             }
             None => return,
@@ -237,14 +263,29 @@ mod tests {
     async fn what_several_write_is_kept_whole_and_a_silent_log_is_no_artifact() {
         let directory = tempfile::tempdir().unwrap();
         let store = ArtifactStore::local(directory.path()).unwrap();
-        let silent = LogSink::kept(store.clone());
+        let silent = LogSink::kept(store.clone(), Redactor::default());
         assert_eq!(silent.finish().await, None);
-        let log = LogSink::kept(store);
+        let log = LogSink::kept(store, Redactor::default());
         log.line("one").await;
         log.clone().write(&b"two"[..]).await;
         let artifact = log.finish().await.unwrap();
         assert_eq!(artifact.digest, Digest::of(b"one\ntwo"));
         assert_eq!((artifact.role.as_str(), artifact.size), ("log", 7));
         log.line("too late").await;
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_written_in_pieces_is_not_kept_and_what_was_held_back_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = ArtifactStore::local(directory.path()).unwrap();
+        let redactor = Redactor::default();
+        let log = LogSink::kept(store, redactor.clone());
+        log.line("before").await;
+        redactor.register([b"hunter2!".as_slice()]).unwrap();
+        for piece in ["is hun", "ter", "2! and hunt"] {
+            log.write(piece).await;
+        }
+        let artifact = log.finish().await.unwrap();
+        assert_eq!(artifact.digest, Digest::of(b"before\nis *** and hunt"));
     }
 }

@@ -5,6 +5,7 @@ use maestro_schemas::artifact::Artifact;
 use maestro_schemas::outcome::{FailureClass, INLINE_BYTES_MAX, Outcome};
 use tokio::task::JoinError;
 
+use crate::redact::Redactor;
 use crate::registry::Cause;
 
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -27,6 +28,15 @@ impl Ended {
             Ok(outcome) => Self::Returned(outcome),
             Err(Ok(panic)) => Self::Panicked(words(panic.as_ref())),
             Err(Err(_)) => Self::Abandoned,
+        }
+    }
+
+    /// The same, with nothing of the execution's secrets in it.
+    pub(crate) fn without_secrets(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Returned(outcome) => Self::Returned(redactor.outcome(outcome)),
+            Self::Panicked(words) => Self::Panicked(redactor.text(&words)),
+            Self::Abandoned => Self::Abandoned,
         }
     }
 }

@@ -10,6 +10,7 @@ use maestro_schemas::command::Answered;
 use maestro_schemas::control::{Cancel, Drain, LogChunk};
 use maestro_schemas::event::EventBatch;
 use maestro_schemas::heartbeat::Heartbeat;
+use maestro_schemas::secret::{SecretsAnswer, SecretsQuestion};
 use maestro_schemas::task::Task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,8 @@ fn bytes(fixture: &str, text: &str) -> Result<Vec<u8>, Error> {
         Some("cancel") => encode::<Cancel>(text),
         Some("drain") => encode::<Drain>(text),
         Some("log_chunk") => encode::<LogChunk>(text),
+        Some("secrets_question") => encode::<SecretsQuestion>(text),
+        Some("secrets_answer") => encode::<SecretsAnswer>(text),
         Some("answered") => encode::<Answered>(text),
         _ => Err(Error::UnknownFixture { name: fixture.to_owned() }),
     }

@@ -7,7 +7,7 @@ use maestro_schemas::api::tested::TestPage;
 use serde::Serialize;
 
 use super::name::RunName;
-use crate::commands::tests;
+use crate::commands::tested;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -64,8 +64,8 @@ fn text(document: &Document, target: &Target, output: Output) -> String {
     lines.extend(frame(&run, view));
     if !document.tests.steps.is_empty() {
         lines.push(String::new());
-        lines.push(tests::table(&document.tests.steps));
-        lines.extend(tests::bad(&document.tests.cases).take(CASES_SHOWN_MAX));
+        lines.push(tested::table(&document.tests.steps));
+        lines.extend(tested::bad(&document.tests.cases).take(CASES_SHOWN_MAX));
     }
     if document.run.summary.state.is_final() {
         let ending = Ending {

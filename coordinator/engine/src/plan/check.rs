@@ -4,11 +4,13 @@
 //! Whoever receives a plan from the network or from storage calls [`CheckedPlan::check`]; the
 //! engine takes nothing else, and so never meets an index out of range.
 
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use maestro_schemas::beside::GLOBS_MAX;
+use maestro_schemas::beside::{CACHES_MAX, GLOBS_MAX, is_cache_name};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{
     ITEMS_MAX, InputArtifact, Items, NODES_MAX, Node, OutputArtifact, PLAN_VERSION, Plan, Workspace,
@@ -34,6 +36,9 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// The most declared variables, artifacts in and artifacts out of one node, each.
 pub const ENTRIES_MAX: usize = 256;
+
+/// What the names of variables begin with that no step can declare.
+pub const RESERVED: &str = "MAESTRO_";
 
 /// The longest that an attempt may run: 3 days, the age below which no artifact is collected.
 pub const TIMEOUT_MS_MAX: u64 = 3 * 24 * 60 * 60 * 1000;
@@ -237,6 +242,7 @@ impl Faults<'_> {
         self.edges("reads", &self.node.reads)?;
         self.reach()?;
         self.sizes()?;
+        secret::check(self.node)?;
         self.policy()?;
         self.fan_out()?;
         self.sandbox()?;
@@ -310,7 +316,16 @@ impl Faults<'_> {
     }
 
     fn beside(&self) -> Checked {
-        let globs = &self.node.beside.junit;
+        let caches = self.node.beside.caches.as_deref().unwrap_or_default();
+        require(
+            caches.len() <= CACHES_MAX && caches.iter().all(|name| is_cache_name(name)),
+            || "it names caches that have no usable names, or too many".into(),
+        )?;
+        let (globs, fans_out) = (&self.node.beside.junit, self.node.for_each.is_some());
+        require(
+            self.node.beside.share.is_none() && (fans_out || !self.node.beside.splits),
+            || "it has a share of files, and is no fan-out of shares".into(),
+        )?;
         let has_own = self.node.outputs.iter().any(|output| output.role == TESTS_ROLE);
         require(globs.is_empty() || !has_own, || {
             format!("the artifact {TESTS_ROLE:?} of a step with reports is the worker's own")

@@ -2,7 +2,8 @@
 //!
 //! A key is known when planning where nothing of the step depends on a run; else the engine makes
 //! it with [`of`] once parameters and input artifacts are known. What does not determine the
-//! result does not join it: timeout, retry, priority, concurrency, resources, budget.
+//! result does not join it: a secret's value (its name does, and its version where the author names
+//! one), timeout, retry, priority, concurrency, resources, budget.
 
 use std::collections::BTreeMap;
 
@@ -57,6 +58,9 @@ pub fn of(
     if !node.beside.junit.is_empty() {
         parts.insert("reports".into(), Digest::of_json(&json!(node.beside.junit)));
     }
+    if !node.secrets.is_empty() {
+        parts.insert("secrets".into(), Digest::of_json(&json!(node.secrets)));
+    }
     if let Some(salt) = &node.salt {
         parts.insert("salt".into(), Digest::of(salt.as_bytes()));
     }
@@ -80,6 +84,12 @@ pub fn of(
         name_values(&mut parts, with, env);
     }
     StepKey { digest: digest(&parts), parts }
+}
+
+/// The key with one part more.
+pub fn joined(mut key: StepKey, name: &str, part: Digest) -> StepKey {
+    key.parts.insert(name.to_owned(), part);
+    StepKey { digest: digest(&key.parts), parts: key.parts }
 }
 
 /// Names parameters and variables, never their values, so that a miss can say which one changed.
@@ -169,6 +179,8 @@ pub fn word(part: &str) -> String {
         ("files", _) => "the files".into(),
         ("artifacts", _) => "the list of its artifacts".into(),
         ("reports", _) => "the globs of its reports".into(),
+        ("secrets", _) => "the names or versions of its secrets".into(),
+        ("split", _) => "its share of the files".into(),
         ("salt", _) => "its salt".into(),
         ("sandbox", _) => "its isolation or network".into(),
         (_, Some(("file", path))) => path.to_owned(),

@@ -21,4 +21,4 @@ pub mod print;
 pub mod sources;
 
 pub use check::CheckedPlan;
-pub use compile::{Compiled, Request, compile};
+pub use compile::{Compiled, Request, UNKNOWN_DURATIONS, compile};

@@ -32,6 +32,7 @@ pub mod role;
 pub mod route;
 mod routing;
 mod runs;
+mod secrets;
 pub mod serve;
 mod steps;
 mod whoami;
@@ -90,6 +91,7 @@ pub fn routes() -> Vec<Route> {
         prompts::routes(),
         evidence::routes(),
         audit::routes(),
+        secrets::routes(),
         routing::routes(),
         errors::routes(),
     ]

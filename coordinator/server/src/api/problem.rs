@@ -94,6 +94,20 @@ kinds! {
     Unlogged = "MAE-7074", 409, "not in the audit log yet", Some("try again in a few seconds; a coordinator with keys signs what waits");
     /// What stands in object storage is not the tree that was signed.
     AuditBroken = "MAE-7073", 500, "the audit log is broken", Some("`maestro audit verify` names what was changed");
+    /// A value cannot be a secret.
+    SecretUnfit = "MAE-7050", 422, "not a secret", None;
+    /// The secret is set.
+    SecretExists = "MAE-7051", 409, "the secret is set", Some("`maestro secrets rotate NAME` gives it a new value");
+    /// No version of the secret is given out.
+    NoSecret = "MAE-7052", 404, "no such secret", Some("`maestro secrets list` shows what there is, and `maestro secrets set NAME` sets one");
+    /// The server has no key-encryption key.
+    NoKeys = "MAE-7053", 409, "no key-encryption key", Some("start the server with --secrets-key-file FILE; `maestro secrets keys init FILE` makes one");
+    /// The project or the secret is full.
+    SecretsFull = "MAE-7054", 409, "too many secrets", None;
+    /// An execution may not have what it asks for.
+    SecretDenied = "MAE-7055", 403, "the secrets are not this execution's", None;
+    /// A secret cannot be decrypted.
+    SecretLost = "MAE-7056", 500, "the secret cannot be decrypted", Some("put the key back into the server's key file, or set the secret anew");
     /// Too many streams are open.
     TooManyStreams = "MAE-2016", 503, "too many streams", Some("try again later");
 }
@@ -130,6 +144,11 @@ impl Refusal {
     /// The document.
     pub fn problem(&self) -> &Problem {
         &self.0
+    }
+
+    /// The document, given away.
+    pub fn into_problem(self) -> Problem {
+        *self.0
     }
 }
 
@@ -173,6 +192,7 @@ impl From<app::Error> for Refusal {
             app::Error::Invalid { .. } => Self::new(Kind::Parameter, detail),
             app::Error::KeyTaken { .. } => Self::new(Kind::KeyTaken, detail),
             app::Error::UnfitPrompt { .. } => Self::new(Kind::UnfitPrompt, detail),
+            app::Error::Secret(fault) => of_secret(&fault),
             app::Error::Unsound(_) => Self::new(Kind::Unsound, detail),
             app::Error::Refused { code, message } => Self::of_owner(code, message),
             app::Error::Mismatch { .. } => Self::new(Kind::Mismatch, detail),
@@ -184,6 +204,24 @@ impl From<app::Error> for Refusal {
             app::Error::Unavailable(_) => Self::new(Kind::Unavailable, detail),
         }
     }
+}
+
+fn of_secret(fault: &app::secrets::Fault) -> Refusal {
+    use app::secrets::Fault;
+    let kind = match fault {
+        Fault::Unfit(_) => Kind::SecretUnfit,
+        Fault::Exists(_) => Kind::SecretExists,
+        Fault::Missing(_) => Kind::NoSecret,
+        Fault::NoKeys => Kind::NoKeys,
+        Fault::Full(_) => Kind::SecretsFull,
+        Fault::Undeclared(_) => Kind::SecretDenied,
+        Fault::Lost(_) => Kind::SecretLost,
+        Fault::KeysAway(_) => Kind::Unavailable,
+    };
+    if let Fault::Lost(_) | Fault::KeysAway(_) = fault {
+        tracing::error!(error = fault as &dyn std::error::Error, "a secret cannot be used");
+    }
+    Refusal::new(kind, fault.to_string())
 }
 
 fn of_objects(error: &maestro_evidence::store::Error) -> Refusal {

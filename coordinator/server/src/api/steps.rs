@@ -6,10 +6,10 @@ use axum::http::request::Parts;
 use maestro_schemas::api::artifacts::ArtifactList;
 use maestro_schemas::api::cached::CacheReport;
 use maestro_schemas::api::steps::{AttemptPage, StepPage};
-use maestro_schemas::api::tested::TestPage;
+use maestro_schemas::api::tested::{Durations, TestPage};
 
 use super::Api;
-use super::extract::{InRun, Pairs, of_path};
+use super::extract::{InProject, InRun, Pairs, of_path};
 use super::problem::Refusal;
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
@@ -19,6 +19,9 @@ const CURSOR: &[Parameter] = &[Parameter {
     name: "cursor",
     summary: "What the page before gave as `next`.",
 }];
+
+const PIPELINE: &[Parameter] =
+    &[Parameter { place: "query", name: "pipeline", summary: "The pipeline's name; required." }];
 
 const TESTS: &[Parameter] = &[
     Parameter {
@@ -70,6 +73,14 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .answers::<TestPage>()
         .with(TESTS),
+        Route::get(
+            "/v1/projects/{project}/test-durations",
+            look,
+            "How long the tests of a pipeline's steps took lately.",
+            test_durations,
+        )
+        .answers::<Durations>()
+        .with(PIPELINE),
     ]
 }
 
@@ -119,4 +130,14 @@ async fn tests(
     pairs.finish()?;
     let page = api.app.list_tests(&asker.project, run, (only_bad, cursor.as_deref())).await?;
     Ok(Json(page))
+}
+
+async fn test_durations(
+    State(api): State<Api>,
+    InProject(asker): InProject,
+    mut pairs: Pairs,
+) -> Result<Json<Durations>, Refusal> {
+    let pipeline = pairs.take("pipeline")?.unwrap_or_default();
+    pairs.finish()?;
+    Ok(Json(api.app.test_durations(&asker.project, &pipeline).await?))
 }

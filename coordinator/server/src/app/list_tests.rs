@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use maestro_engine::plan::CheckedPlan;
-use maestro_schemas::api::tested::{CaseView, StepTests, TestPage};
+use maestro_schemas::api::tested::{CaseView, Durations, StepTests, TestPage};
 use maestro_schemas::id::RunId;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::tested::{
@@ -20,6 +20,9 @@ use crate::store::tested::{self, Kept, Named, Owner, Place};
 
 /// The cases of a page.
 pub const PAGE: u16 = 1_000;
+
+/// Of how many of a pipeline's last runs rows are made before durations are told.
+const RUNS_LOOKED_AT: u8 = 10;
 
 /// The most warnings of a report.
 const WARNINGS_MAX: usize = 20;
@@ -51,6 +54,19 @@ impl App {
             case,
         });
         Ok(TestPage { steps, cases: cases.collect(), next })
+    }
+
+    /// How long the tests of a pipeline's steps took in its last runs.
+    pub async fn test_durations(
+        &self,
+        project: &ProjectName,
+        pipeline: &str,
+    ) -> Result<Durations, Error> {
+        for run in tested::last_runs(&self.pool, project, pipeline, RUNS_LOOKED_AT).await? {
+            let (_, plan) = self.head_and_plan(project, run).await?;
+            self.keep_tests(project, run, &plan).await?;
+        }
+        Ok(Durations { steps: tested::durations(&self.pool, project, pipeline).await? })
     }
 
     async fn steps_with_tests(

@@ -8,6 +8,7 @@ mod act;
 pub mod audit;
 pub mod bus;
 pub mod cancel_run;
+pub mod deliver_secrets;
 pub mod follow_run;
 pub mod learn;
 pub mod list_attempts;
@@ -20,6 +21,7 @@ pub mod objects;
 pub mod prompts;
 pub mod read_log;
 pub mod rerun;
+pub mod secrets;
 pub mod send_command;
 pub mod settle_calls;
 pub mod show_cost;
@@ -52,6 +54,8 @@ pub struct App {
     pub objects: ArtifactStore,
     /// Which model a prompt goes to.
     pub routing: Routing,
+    /// What wraps the keys of secrets.
+    pub keyring: secrets::Keyring,
 }
 
 /// Who asks, and of which tenant.
@@ -104,6 +108,9 @@ pub enum Error {
         /// The line, what was found and what was expected.
         message: String,
     },
+    /// A secret is not kept, found or given out.
+    #[error(transparent)]
+    Secret(secrets::Fault),
     /// A plan cannot be run.
     #[error("{0}")]
     Unsound(String),

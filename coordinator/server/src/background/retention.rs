@@ -1,5 +1,6 @@
 //! Lets rows go that are only looked back at, once they are old: what the router decided, and what calls
-//! of models took.
+//! of models took, and which secrets were given out, which is kept for as long as calls. It revokes
+//! versions of secrets that were replaced and whose time is over.
 //!
 //! It deletes the oldest first, a page a statement, so that nobody waits for it long. Several coordinators
 //! may do so at once: each passes over rows that another one deletes just now.
@@ -14,7 +15,7 @@ use maestro_telemetry::metrics::Metrics;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{self, model_call, route_decision};
+use crate::store::{self, model_call, route_decision, secret, secret_delivery};
 
 /// How often rows are looked at.
 pub const PERIOD: Duration = Duration::from_secs(3_600);
@@ -79,6 +80,8 @@ pub async fn expire(
     let (decisions, calls) = (keep.decisions.max(DECISIONS_MIN), keep.calls.max(CALLS_MIN));
     let of_decisions = pages(stop, || route_decision::expire(pool, decisions, PAGE)).await?;
     let of_calls = pages(stop, || model_call::expire(pool, calls, PAGE)).await?;
+    pages(stop, || secret::expire(pool, PAGE)).await?;
+    pages(stop, || secret_delivery::expire(pool, calls, PAGE)).await?;
     let more = of_decisions.more || of_calls.more;
     Ok(RowsExpired { decisions: of_decisions.rows, calls: of_calls.rows, more })
 }

@@ -1,6 +1,6 @@
 //! What tests said, by the attempt that ran them. Rows are made from objects, by whoever looks first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::id::RunId;
@@ -106,6 +106,37 @@ const LET_GO: &str = "
                          where project = $1 and pipeline = $2 and step = $3
                          order by ended_at_ms desc offset $5 limit 1)";
 
+const LAST_RUNS: &str = "
+  select id from run
+   where project = $1 and pipeline = $2 and state in ('succeeded', 'failed', 'cancelled')
+   order by id desc limit $3";
+
+// A run counts once for each name, whichever of its attempts and copies told of it last.
+const DURATIONS: &str = "
+  with recent as (
+    select r.step, r.run, dense_rank() over (partition by r.step order by max(r.ended_at_ms) desc) as place
+      from test_report r where r.project = $1 and r.pipeline = $2 group by r.step, r.run),
+  told as (
+    select r.step, r.run, coalesce(c.file, c.class) as name, sum(c.duration_us) as took
+      from recent
+      join test_report r on r.run = recent.run and r.step = recent.step
+      join test_case c on c.run = r.run and c.node = r.node and c.item = r.item and c.visit = r.visit
+                      and c.number = r.number
+     where recent.place <= $3 and r.project = $1 and r.pipeline = $2 and r.number > 0
+       and c.duration_us is not null and coalesce(c.file, c.class) <> ''
+       and not exists (select from test_report l
+                        where l.run = r.run and l.node = r.node and l.item = r.item
+                          and (l.visit, l.number) > (r.visit, r.number))
+     group by 1, 2, 3)
+  select step, name, (percentile_disc(0.5) within group (order by took))::bigint
+    from told group by step, name order by step, name limit $4";
+
+/// Of how many of a step's last runs durations are told.
+const RUNS_TOLD: i64 = 10;
+
+/// The most durations that are told.
+const DURATIONS_MAX: i64 = 50_000;
+
 /// The attempts and steps of a run that name a report, in the plan's order.
 pub async fn named(db: impl PgExecutor<'_>, run: RunId) -> Result<Vec<Named>, Error> {
     let rows: Vec<(i32, i32, i32, i32, i64, String)> = sqlx::query_as(NAMED)
@@ -187,6 +218,46 @@ pub async fn keep(
         .await
         .map_err(Error::doing("let old test reports go"))?;
     Ok(())
+}
+
+/// The youngest runs of a pipeline that have ended.
+pub async fn last_runs(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    pipeline: &str,
+    count_max: u8,
+) -> Result<Vec<RunId>, Error> {
+    let rows: Vec<uuid::Uuid> = sqlx::query_scalar(LAST_RUNS)
+        .bind(project.as_str())
+        .bind(pipeline)
+        .bind(i32::from(count_max))
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("look for a pipeline's last runs"))?;
+    Ok(rows.into_iter().map(RunId::from_uuid).collect())
+}
+
+/// For each step of a pipeline, how long its tests took: the middle one of its last runs, in
+/// microseconds, by file or else by class.
+pub async fn durations(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    pipeline: &str,
+) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Error> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(DURATIONS)
+        .bind(project.as_str())
+        .bind(pipeline)
+        .bind(RUNS_TOLD)
+        .bind(DURATIONS_MAX)
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("read how long tests took"))?;
+    let mut steps: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (step, name, duration_us) in rows {
+        let duration = unsigned("duration_us", duration_us)?;
+        steps.entry(step).or_default().insert(name, duration);
+    }
+    Ok(steps)
 }
 
 async fn insert_report(

@@ -25,6 +25,7 @@ mod api_steps;
 mod auditor;
 mod collector;
 mod retention;
+mod secrets;
 mod store_commit;
 mod store_load;
 mod store_probe;

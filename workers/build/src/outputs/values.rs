@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use maestro_kit::redact::Redactor;
 use maestro_schemas::outcome::{INLINE_BYTES_MAX, Outputs};
 use nix::fcntl::OFlag;
 use serde_json::Value;
@@ -14,12 +15,14 @@ use serde_json::Value;
 use crate::error::Error;
 
 /// Reads what the step has written.
-pub(crate) async fn read(path: &Path) -> Result<Outputs, Error> {
+///
+/// What is said of a line that is in no form holds no secret, nor the beginning of one.
+pub(crate) async fn read(path: &Path, redactor: &Redactor) -> Result<Outputs, Error> {
     let path = path.to_owned();
     let text = tokio::task::spawn_blocking(move || read_text(&path))
         .await
         .map_err(|_| Error::ShuttingDown)??;
-    parse(&text)
+    parse(&text, redactor)
 }
 
 fn too_much() -> Error {
@@ -55,7 +58,7 @@ fn read_text(path: &Path) -> Result<String, Error> {
     String::from_utf8(text).map_err(|_| Error::Output("is not UTF-8".into()))
 }
 
-fn parse(text: &str) -> Result<Outputs, Error> {
+fn parse(text: &str, redactor: &Redactor) -> Result<Outputs, Error> {
     let mut outputs = Outputs::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
@@ -70,7 +73,7 @@ fn parse(text: &str) -> Result<Outputs, Error> {
                 (name, Value::String(text))
             }
             None => {
-                let shown: String = line.chars().take(60).collect();
+                let shown: String = redactor.text(line).chars().take(60).collect();
                 return Err(Error::Output(format!(
                     "line {}: {shown:?} is none of name=text, name:=json, name<<END",
                     number + 1
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn all_three_forms_are_read() {
         let text = "a=1 = x\n\nb:={\"list\":[1,2]}\nc<<EOF\none\n\na=two\nEOF\na=again\r\nempty=\n";
-        let outputs = parse(text).expect("outputs");
+        let outputs = parse(text, &Redactor::default()).expect("outputs");
         let expected = json!({
             "a": "again", "b": {"list": [1, 2]}, "c": "one\n\na=two", "empty": ""
         });
@@ -155,7 +158,7 @@ mod tests {
             ("a:={", "no JSON"),
             ("a<<EOF\nx", "does not end"),
         ] {
-            let error = parse(text).expect_err("refused").to_string();
+            let error = parse(text, &Redactor::default()).expect_err("refused").to_string();
             assert!(error.contains(says), "{text:?}: {error}");
         }
     }
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn more_than_a_report_carries_is_refused() {
         let text = format!("a={}", "x".repeat(INLINE_BYTES_MAX));
-        let error = parse(&text).expect_err("refused").to_string();
+        let error = parse(&text, &Redactor::default()).expect_err("refused").to_string();
         assert!(error.contains("64 KiB"), "{error}");
     }
 }

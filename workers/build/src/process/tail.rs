@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use maestro_kit::redact::{Redactor, Stream};
+
 const BYTES_MAX: usize = 2048;
 const LINES_MAX: usize = 15;
 
@@ -9,11 +11,25 @@ const LINES_MAX: usize = 15;
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     bytes: VecDeque<u8>,
+    /// What is cut could not be told from a word that is no secret.
+    clean: Option<Stream>,
 }
 
 impl Tail {
+    /// One that never holds a secret, nor the end of one.
+    pub(crate) fn without_secrets(redactor: &Redactor) -> Self {
+        Self { bytes: VecDeque::new(), clean: Some(redactor.stream()) }
+    }
+
     /// Appends bytes and forgets what is further back than is kept.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        match self.clean.as_mut().map(|clean| clean.push(bytes)) {
+            Some(clean) => self.keep(&clean),
+            None => self.keep(bytes),
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
         let start = bytes.len().saturating_sub(BYTES_MAX);
         self.bytes.extend(bytes.get(start..).unwrap_or_default());
         let excess = self.bytes.len().saturating_sub(BYTES_MAX);
@@ -21,7 +37,10 @@ impl Tail {
     }
 
     /// The last lines, without what a terminal would obey.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&mut self) -> String {
+        if let Some(last) = self.clean.as_mut().map(Stream::finish) {
+            self.keep(&last);
+        }
         let (front, back) = self.bytes.as_slices();
         let text = String::from_utf8_lossy(&[front, back].concat()).into_owned();
         let clean: String = without_escapes(&text);
@@ -63,5 +82,15 @@ mod tests {
         assert!(text.ends_with("line 9999\nred"), "{text}");
         assert_eq!(text.lines().count(), LINES_MAX);
         assert!(tail.bytes.len() <= BYTES_MAX);
+    }
+
+    #[test]
+    fn a_secret_at_the_cut_leaves_no_end_of_itself() {
+        let redactor = Redactor::default();
+        redactor.register([b"hunter2-hunter3".as_slice()]).unwrap();
+        let mut tail = Tail::without_secrets(&redactor);
+        tail.push(b"hunter2-hunter3");
+        tail.push(&[b'x'; BYTES_MAX - 4]);
+        assert!(!tail.text().contains("unter3"));
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
+use maestro_kit::redact::Redactor;
 use maestro_schemas::tested::{CASES_MAX, TestCase, TestReport};
 
 use super::junit;
@@ -21,8 +22,8 @@ const MESSAGES_MAX: usize = 1_000;
 const WARNINGS_MAX: usize = 20;
 
 /// What was read so far.
-#[derive(Debug, Default)]
 pub(super) struct Collection {
+    redactor: Redactor,
     report: TestReport,
     bytes: u64,
     messages: usize,
@@ -30,10 +31,16 @@ pub(super) struct Collection {
 }
 
 impl Collection {
+    /// Nothing yet; what will be read has no secrets of `redactor`.
+    pub(super) fn without_secrets(redactor: Redactor) -> Self {
+        let report = TestReport::default();
+        Self { redactor, report, bytes: 0, messages: 0, duration_us: 0 }
+    }
+
     /// Says what could not be read.
     pub(super) fn warn(&mut self, warning: String) {
         if self.report.warnings.len() < WARNINGS_MAX {
-            self.report.warnings.push(warning);
+            self.report.warnings.push(self.redactor.text(&warning));
         }
     }
 
@@ -51,7 +58,8 @@ impl Collection {
         }
         self.bytes = self.bytes.saturating_add(size);
         let input = BufReader::new(file.take(FILE_BYTES_MAX));
-        if let Err(fault) = junit::read(input, &mut |case| self.add(case)) {
+        let redactor = self.redactor.clone();
+        if let Err(fault) = junit::read(input, &redactor, &mut |case| self.add(case)) {
             self.warn(format!("MAE-7122: {shown} is no JUnit report: {fault}"));
         }
     }
@@ -116,7 +124,7 @@ mod tests {
 
     #[test]
     fn of_too_many_cases_those_that_failed_stay_and_all_are_counted() {
-        let mut collection = Collection::default();
+        let mut collection = Collection::without_secrets(Redactor::default());
         for number in 0..CASES_MAX + 10 {
             collection.add(case(number, TestOutcome::Passed));
         }

@@ -6,6 +6,7 @@
 
 use std::io::BufRead;
 
+use maestro_kit::redact::Redactor;
 use maestro_schemas::tested::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, TestCase, TestOutcome};
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
@@ -14,6 +15,9 @@ use quick_xml::reader::Reader;
 
 /// The deepest nesting of elements.
 const DEPTH_MAX: usize = 64;
+
+/// The most of a message that is read, in bytes.
+const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// The longest time of a case that is believed, in seconds.
 const SECONDS_MAX: f64 = 30.0 * 24.0 * 3600.0;
@@ -35,10 +39,14 @@ pub(super) enum Fault {
     Root(String),
 }
 
-/// Reads a report and hands over its cases one by one.
-pub(super) fn read(input: impl BufRead, take: &mut dyn FnMut(TestCase)) -> Result<(), Fault> {
+/// Reads a report and hands over its cases one by one, without secrets.
+pub(super) fn read(
+    input: impl BufRead,
+    redactor: &Redactor,
+    take: &mut dyn FnMut(TestCase),
+) -> Result<(), Fault> {
     let mut reader = Reader::from_reader(input);
-    let mut state = State { open: Vec::new(), suites: Vec::new(), case: None, take };
+    let mut state = State { redactor, open: Vec::new(), suites: Vec::new(), case: None, take };
     let mut buffer = Vec::new();
     loop {
         let found = reader.read_event_into(&mut buffer);
@@ -95,6 +103,7 @@ enum Element {
 }
 
 struct State<'a> {
+    redactor: &'a Redactor,
     open: Vec<Element>,
     suites: Vec<(String, Option<String>)>,
     case: Option<TestCase>,
@@ -120,7 +129,7 @@ impl State<'_> {
             let shown = String::from_utf8_lossy(name.as_ref()).chars().take(64).collect();
             return Err(Fault::Root(shown));
         }
-        let said = Said::read(tag).map_err(|source| Fault::Xml { at, source })?;
+        let said = Said::read(tag, self.redactor).map_err(|source| Fault::Xml { at, source })?;
         match element {
             Element::Suite => self.suites.push((said.name, said.file)),
             Element::Case => self.begin_case(said),
@@ -165,7 +174,8 @@ impl State<'_> {
                 message.push('\n');
             }
             message.push_str(text);
-            cut(message, MESSAGE_BYTES_MAX);
+            // What is a secret is only seen in one piece, and so it is cut later.
+            message.truncate(message.floor_char_boundary(TEXT_BYTES_MAX));
         }
     }
 
@@ -174,8 +184,9 @@ impl State<'_> {
             Some(Element::Suite) => drop(self.suites.pop()),
             Some(Element::Case) => {
                 if let Some(mut case) = self.case.take() {
-                    let message = case.message.take().map(|message| message.trim().to_owned());
-                    case.message = message.filter(|message| !message.is_empty());
+                    let message = case.message.take().unwrap_or_default();
+                    let message = cut_to(&self.redactor.text(message.trim()), MESSAGE_BYTES_MAX);
+                    case.message = Some(message).filter(|message| !message.is_empty());
                     (self.take)(case);
                 }
             }
@@ -195,17 +206,17 @@ struct Said {
 }
 
 impl Said {
-    fn read(tag: &BytesStart<'_>) -> Result<Self, quick_xml::Error> {
+    fn read(tag: &BytesStart<'_>, redactor: &Redactor) -> Result<Self, quick_xml::Error> {
         let mut said = Self::default();
         for attribute in tag.attributes() {
             let attribute = attribute?;
             let value = attribute.normalized_value(XmlVersion::Implicit1_0)?;
-            let name = || cut_to(&value, NAME_BYTES_MAX);
+            let name = || cut_to(&redactor.text(&value), NAME_BYTES_MAX);
             match attribute.key.local_name().as_ref() {
                 b"name" => said.name = name(),
                 b"classname" => said.class = name(),
                 b"file" | b"filepath" => said.file = Some(name()).filter(|file| !file.is_empty()),
-                b"message" => said.message = Some(cut_to(&value, MESSAGE_BYTES_MAX)),
+                b"message" => said.message = Some(cut_to(&value, TEXT_BYTES_MAX)),
                 b"time" => said.duration_us = micros(&value),
                 _ => {}
             }
@@ -224,13 +235,6 @@ fn cut_to(text: &str, most: usize) -> String {
     let text = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
     // No row holds it.
     text.replace('\0', "\u{fffd}")
-}
-
-fn cut(text: &mut String, most: usize) {
-    text.truncate(text.floor_char_boundary(most));
-    if text.contains('\0') {
-        *text = text.replace('\0', "\u{fffd}");
-    }
 }
 
 #[cfg(test)]

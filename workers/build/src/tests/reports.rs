@@ -53,3 +53,15 @@ async fn a_step_that_wrote_no_report_says_so() {
     let report = report(&bench, &artifacts).await;
     assert!(report.warnings[0].starts_with("MAE-7120: no report matches *.xml"), "{report:?}");
 }
+
+#[tokio::test]
+async fn a_step_finds_its_share_of_the_files() {
+    use maestro_schemas::beside::Share;
+    let bench = Bench::new();
+    let script = r#"echo "told=$MAESTRO_SPLIT_INDEX/$MAESTRO_SPLIT_TOTAL: $(paste -sd, "$MAESTRO_SPLIT_FILE")" >>"$MAESTRO_OUTPUT""#;
+    let mut task = bench.shell(script);
+    let files = vec!["tests/a b.py".to_owned(), "tests/c.py".to_owned()];
+    task.beside.share = Some(Share { index: 1, total: 3, files });
+    let (outputs, _) = success(bench.carry_out(task).await);
+    assert_eq!(outputs["told"], "1/3: tests/a b.py,tests/c.py");
+}

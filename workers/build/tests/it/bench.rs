@@ -11,8 +11,10 @@ use maestro_kit::action::{Execution, Handler};
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::redact::Redactor;
 use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
+use maestro_kit::secrets::Secrets;
 use maestro_schemas::action::Effect;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::id::{ExecutionId, RunId};
@@ -96,7 +98,7 @@ impl Bench {
 
     pub(crate) fn execution(&self, task: Task) -> Execution {
         let id = ExecutionId::generate();
-        let log = LogSink::kept(self.store.clone());
+        let log = LogSink::kept(self.store.clone(), Redactor::default());
         *self.log.lock().expect("the log") = Some(log.clone());
         let ledger = Ledger::default();
         Execution {
@@ -105,6 +107,8 @@ impl Bench {
             id,
             stop: self.stop.clone(),
             delivered: 1,
+            secrets: Secrets::new(),
+            redactor: Redactor::default(),
             log,
             store: self.store.clone(),
             ledger,
@@ -163,6 +167,7 @@ pub(crate) fn shell(script: &str) -> Task {
         name: "build/step".into(),
         action: "shell".into(),
         with: json!({ "script": script }).to_string().into_bytes(),
+        secrets: Default::default(),
         env: Default::default(),
         effect: Effect::Idempotent,
         idempotency_key: "run:step".into(),

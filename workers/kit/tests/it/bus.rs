@@ -191,6 +191,7 @@ pub fn task(action: &str) -> Task {
         action: action.to_owned(),
         with: b"{}".to_vec(),
         env: Default::default(),
+        secrets: Default::default(),
         effect: Effect::Idempotent,
         idempotency_key: "key".to_owned(),
         timeout_ms: 60_000,

@@ -17,7 +17,7 @@ use super::order::Edges;
 use super::policy::{cache, microusd};
 use super::resolve::{Resolver, Spot};
 use super::workspace::Trees;
-use super::{Report, Request, action, fan_out};
+use super::{Report, Request, action, fan_out, secret};
 use crate::pipeline::diagnostic::list;
 use crate::pipeline::yaml::{Kind, Marked, Path};
 use crate::pipeline::{Code, DIAGNOSTICS_MAX, Fault, Position, schema};
@@ -128,7 +128,11 @@ impl Builder<'_> {
         let pool = action::pool(run, info, site.at("run")).map_err(|fault| vec![fault])?;
         faults.0.extend(parameters(frame, draft, info));
         let (with, env, templated) = self.resolved(&site, &mut faults);
-        let for_each = faults.take(fan_out::fan_out(&site, self.resolver));
+        let secrets = secret::secrets(&site, &env, &mut faults);
+        let for_each = match &step.split {
+            Some(split) => faults.take(self.split(&site, split).map(Some)),
+            None => faults.take(fan_out::fan_out(&site, self.resolver)),
+        };
         let condition = faults.take(self.condition(&site));
         let effect = step.effect.or(info.map(|info| info.effect)).unwrap_or_default();
         let (cached, salt) = faults.take(cache(&site, effect));
@@ -156,6 +160,7 @@ impl Builder<'_> {
             },
             with,
             env,
+            secrets,
             templated,
             needs: Vec::new(),
             reads: Vec::new(),
@@ -287,7 +292,8 @@ impl SiteOf<'_> {
     }
 
     fn has_items(&self) -> bool {
-        self.draft.site.step.for_each.is_some() || self.draft.site.step.matrix.is_some()
+        let step = &self.draft.site.step;
+        step.for_each.is_some() || step.matrix.is_some() || step.split.is_some()
     }
 
     pub fn spot(&self, key: &str, items: bool) -> Spot<'_> {

@@ -1,14 +1,17 @@
 //! An API in front of a real database and a real bus, with or without a coordinator behind.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use maestro_evidence::secret::key_file::KeyFile;
 use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::id::TokenId;
 use maestro_server::api::{Api, admit, serve};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
+use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
 use maestro_server::routing::{self, Routing};
@@ -34,6 +37,7 @@ pub struct Stack {
     pub token: String,
     pub http: reqwest::Client,
     pub address: String,
+    pub key_file: PathBuf,
     _directory: tempfile::TempDir,
     _stop: DropGuard,
 }
@@ -96,10 +100,14 @@ impl Stack {
         let bus = Bus::open(nats.connect(&Role::Api).await).await.unwrap();
         let pool = database.pool();
         let metrics = Metrics::new();
+        let key_file = directory.path().join("secrets.key");
+        KeyFile::make(&key_file).unwrap();
+        let keyring = Keyring::of(Arc::new(KeyFile::at(&key_file)));
         let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
-        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing };
+        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing, keyring };
+        tokio::spawn(rpc::secrets::run(app.clone(), stop.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(serve::serve(listener, Api::new(app, metrics), stop.clone()));
@@ -117,6 +125,7 @@ impl Stack {
             token: String::new(),
             http,
             address,
+            key_file,
             _directory: directory,
             _stop: stop.drop_guard(),
         };

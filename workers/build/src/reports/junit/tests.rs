@@ -4,7 +4,7 @@ use super::*;
 
 fn cases(text: &str) -> (Vec<TestCase>, Result<(), Fault>) {
     let mut cases = Vec::new();
-    let ended = read(text.as_bytes(), &mut |case| cases.push(case));
+    let ended = read(text.as_bytes(), &Redactor::default(), &mut |case| cases.push(case));
     (cases, ended)
 }
 
@@ -89,6 +89,7 @@ fn long_names_and_messages_are_cut_at_a_letter() {
 #[test]
 fn no_bytes_make_it_panic() {
     let whole = PYTEST.as_bytes();
+    let redactor = Redactor::default();
     let mut seed = 1_u64;
     for round in 0..3_000_usize {
         let mut bytes = whole.to_vec();
@@ -104,7 +105,22 @@ fn no_bytes_make_it_panic() {
                 break;
             }
         }
-        let read = catch_unwind(AssertUnwindSafe(|| read(bytes.as_slice(), &mut |_| ()).is_ok()));
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            read(bytes.as_slice(), &redactor, &mut |_| ()).is_ok()
+        }));
         assert!(read.is_ok(), "round {round}");
     }
+}
+
+#[test]
+fn a_secret_is_masked_also_where_it_is_written_with_entities() {
+    let redactor = Redactor::default();
+    redactor.register([b"hunter2&hunter3".as_slice()]).expect("a secret");
+    let text = "<testsuite><testcase name='is hunter2&amp;hunter3'>\
+                <failure message='hunter2&amp;hunter3'>got hunter2&amp;hunter3</failure></testcase>\
+                </testsuite>";
+    let mut cases = Vec::new();
+    read(text.as_bytes(), &redactor, &mut |case| cases.push(case)).expect("a report");
+    let told = format!("{cases:?}");
+    assert!(!told.contains("hunter2") && told.contains("got"), "{told}");
 }

@@ -1,6 +1,6 @@
 //! `…/runs/{run}/tests`: what tests said.
 
-use maestro_schemas::api::tested::TestPage;
+use maestro_schemas::api::tested::{Durations, TestPage};
 use maestro_schemas::id::RunId;
 
 use super::request::escape;
@@ -10,6 +10,11 @@ use super::{Client, Error};
 const PAGES_MAX: usize = 10_000;
 
 impl Client {
+    /// How long the tests of a pipeline took lately.
+    pub async fn test_durations(&self, pipeline: &str) -> Result<Durations, Error> {
+        self.get(&self.in_project(&format!("/test-durations?pipeline={}", escape(pipeline)))).await
+    }
+
     /// What the tests of a run said, of those that failed only where `failed`.
     pub async fn tests(&self, run: RunId, failed: bool) -> Result<TestPage, Error> {
         let mut whole = TestPage { steps: Vec::new(), cases: Vec::new(), next: None };
