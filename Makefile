@@ -22,7 +22,8 @@ bench: tools build
 
 check:
 	@$(CLOCK) "checking the format" $(LOGS)/fmt.log cargo fmt --all --check
-	@$(CLOCK) "checking the lints" $(LOGS)/clippy.log cargo clippy --workspace --all-targets --test peers --locked -- -D warnings
+	@$(CLOCK) "checking the lints" $(LOGS)/clippy.log cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(CLOCK) "checking those of the tests against peers" $(LOGS)/clippy-peers.log cargo clippy --workspace --test peers --locked -- -D warnings
 	@$(CLOCK) "checking the house" $(LOGS)/tidy.log cargo xtask tidy
 	@$(CLOCK) "checking the schemas" $(LOGS)/schemas.log cargo xtask schemas --check
 

@@ -76,7 +76,8 @@ pub const KEY_PASSPHRASE: &str = "MAESTRO_KEY_PASSPHRASE";
 pub const ROOT_PASSPHRASE: &str = "MAESTRO_ROOT_PASSPHRASE";
 /// The file of key-encryption keys of secrets, for a coordinator that serves the API.
 pub const SECRETS_KEY_FILE: &str = "MAESTRO_SECRETS_KEY_FILE";
-
+/// The key of AWS KMS that a coordinator keeps secrets by, by its ARN.
+pub const SECRETS_KMS_KEY: &str = "MAESTRO_SECRETS_KMS_KEY";
 /// How long a coordinator keeps decisions of the router, as `30d`.
 pub const KEEP_DECISIONS: &str = "MAESTRO_KEEP_DECISIONS";
 

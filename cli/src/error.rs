@@ -106,7 +106,7 @@ pub enum Error {
         /// What is wrong.
         source: maestro_evidence::log::Error,
     },
-    /// A file of key-encryption keys cannot be made or used.
+    /// Key-encryption keys cannot be made or used.
     #[error(transparent)]
     KeyFile(maestro_evidence::secret::kek::Error),
     /// The arguments contradict each other or what is there.
@@ -252,7 +252,7 @@ impl Error {
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),
             ),
             Self::KeyFile(_) => Some(
-                "`maestro secrets keys init FILE` makes a file, `maestro secrets keys list FILE` shows what one holds"
+                "`maestro secrets keys init FILE` makes a file, `maestro secrets keys list FILE` shows what one holds; a key of AWS KMS is named by its ARN"
                     .to_owned(),
             ),
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Stack { hint, .. } => {

@@ -63,6 +63,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn perform(args: Args, output: Output) -> Result<Exit, Error> {
+    // For object storage and key services, whose clients take the process's own; a second time is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -6,13 +6,17 @@
 //! | [`local`] | a key in a file that a passphrase protects |
 //! | [`ring`] | which keys were good when, signed by the root key |
 //! | [`home`] | a directory of keys: made, rotated, revoked |
+//! | [`next`] | a signing key on its way into it: made here, or kept by a key service |
+//! | `service` | keys that stay in a key service |
 //!
 //! A key's id is the base64 of the SHA-256 of its DER `SubjectPublicKeyInfo`, which is what Sigstore
 //! bundles call its hint.
 
 pub mod home;
 pub mod local;
+pub mod next;
 pub mod ring;
+mod service;
 
 use std::fmt;
 

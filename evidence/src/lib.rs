@@ -8,6 +8,7 @@
 //! | [`image`] | container images as directories, made without a daemon |
 //! | [`secret`] | values at rest, wrapped keys, and values on their way to one execution |
 //! | [`collect`] | deletion of what nothing kept names any more |
+//! | `kms` | keys that stay in AWS KMS, in a build that has it |
 //! | [`key`] | keys that sign, the list of those that were good when |
 //! | [`dsse`] | signed bytes: an envelope in a Sigstore bundle |
 //! | [`statement`] | what is said about artifacts: in-toto statements |
@@ -22,6 +23,8 @@ pub mod collect;
 pub mod dsse;
 pub mod image;
 pub mod key;
+#[cfg(feature = "kms")]
+pub mod kms;
 pub mod log;
 pub mod moment;
 pub mod sbom;

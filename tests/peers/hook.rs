@@ -136,6 +136,7 @@ pub async fn serve_api(
         objects: cluster.store.clone(),
         metrics: Metrics::new(),
         router,
+        keyring: Default::default(),
     };
     let api = api::open(parts, stop).await.expect("an API");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -20,8 +20,10 @@ use maestro_kit::account::Account;
 use maestro_kit::action::{Execution, Handler as _};
 use maestro_kit::ledger::Ledger;
 use maestro_kit::log::LogSink;
+use maestro_kit::redact::Redactor;
 use maestro_kit::router::RouterClient;
 use maestro_kit::scratch::Scratch;
+use maestro_kit::secrets::Secrets;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::ExecutionId;
@@ -95,13 +97,16 @@ impl Bench {
 
     async fn carry_out(&self, task: Task) -> Ended {
         let id = ExecutionId::generate();
-        let (log, ledger) = (LogSink::kept(self.store.clone()), Ledger::default());
+        let (redactor, ledger) = (Redactor::default(), Ledger::default());
+        let log = LogSink::kept(self.store.clone(), redactor.clone());
         let execution = Execution {
             account: Account::alone(&task, id, ledger.clone()),
             task: Arc::new(task),
             id,
             delivered: 1,
             stop: CancellationToken::new(),
+            secrets: Secrets::new(),
+            redactor,
             log: log.clone(),
             store: self.store.clone(),
             ledger,

@@ -1,6 +1,6 @@
 //! LiteLLM's own proxy, with a provider behind it that does what a test says: asked by the llm pool, and
 //! as a plain proxy that our hook makes obey the router. Beside it a double of Ollama's hosts, registries
-//! of containers, and readers of our SBOMs.
+//! of containers, readers of our SBOMs, and a server that speaks as AWS KMS does.
 
 #![cfg(test)]
 
@@ -14,6 +14,7 @@ mod hook;
 mod hosts;
 mod images;
 mod killed;
+mod kms;
 mod models;
 mod ollama;
 mod own;
@@ -26,4 +27,5 @@ mod sbom;
 mod scene;
 mod sealed;
 mod stage;
+mod verifiers;
 mod watch;

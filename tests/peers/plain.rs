@@ -132,7 +132,7 @@ fn python() -> PathBuf {
     PathBuf::from(said.trim())
 }
 
-async fn free_port() -> u16 {
+pub async fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address").port()
 }

@@ -26,6 +26,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::plain::free_port;
+
 const START_MAX: Duration = Duration::from_secs(30);
 const STOP: Plan = &[(Signal::SIGKILL, Duration::from_secs(5))];
 /// `maestro:loopback`, as htpasswd writes it.
@@ -200,9 +202,4 @@ pub async fn answering(status: StatusCode, headers: HeaderMap, body: Bytes) -> L
         axum::serve(listener, app).await.expect("it serves");
     });
     Listing { address, serving }
-}
-
-async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("an address").port()
 }

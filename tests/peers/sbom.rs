@@ -16,12 +16,12 @@ const NOT_OURS: [(&str, &str, &str); 0] = [];
 /// Components by name and version, in lower case, with their digests.
 type Named = BTreeMap<(String, String), BTreeSet<String>>;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout").to_owned()
 }
 
 /// Something of `.tools/peers`.
-fn peer(path: &str) -> PathBuf {
+pub fn peer(path: &str) -> PathBuf {
     let peer = root().join(".tools/peers").join(path);
     assert!(peer.exists(), "{} is missing: run scripts/get-tools.sh --peers", peer.display());
     peer

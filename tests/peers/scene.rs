@@ -84,6 +84,7 @@ impl Scene {
             objects: cluster.store.clone(),
             metrics: maestro_telemetry::metrics::Metrics::new(),
             router: routing::Options { config, policies },
+            keyring: Default::default(),
         };
         api::open(parts, &stop).await.expect("the API opens");
         let pool = LlmPool::new(places).expect("a pool");

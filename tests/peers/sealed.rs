@@ -38,7 +38,7 @@ async fn personal_data_is_sent_to_no_provider_outside_in_any_mode() {
     assert!(leaks.is_empty(), "{} of {steps} steps:\n{}", leaks.len(), leaks.join("\n"));
     let taken: usize = border.within.values().map(|watch| watch.connections()).sum();
     let seen = border.within.values().filter(|watch| !watch.saw(&needles()).is_empty()).count();
-    println!("{steps} steps; {taken} connections within, {seen} providers there saw the data");
+    eprintln!("{steps} steps; {taken} connections within, {seen} providers there saw the data");
     assert!(steps >= 60 && seen >= 5, "those within are sent it: {seen}");
 }
 

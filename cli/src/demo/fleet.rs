@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use maestro_evidence::key::home::{Home, Passphrases};
+use maestro_evidence::key::home::Home;
+use maestro_evidence::key::next::Next;
 use maestro_schemas::api::plans::Catalogue;
 use maestro_streams::topology::permission::Role;
 use nix::sys::signal::Signal;
@@ -199,8 +200,7 @@ async fn make_keys(stack: &Stack) -> Result<(), Error> {
     let home = Home::at(stack.paths().keys());
     if !home.is_made() {
         let passphrase = zeroize::Zeroizing::new(secret(stack, servers::KEYS));
-        let both = Passphrases { root: passphrase.clone(), signing: passphrase };
-        home.init(&both, KEYS_VALID).await?;
+        home.init(&passphrase, &Next::made(&passphrase)?, KEYS_VALID).await?;
     }
     Ok(())
 }

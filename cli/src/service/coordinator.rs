@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_evidence::key::home::Home;
+use maestro_evidence::secret::kek::{Kek, Several};
 use maestro_evidence::secret::key_file::KeyFile;
+use maestro_evidence::secret::service;
 use maestro_server::api::serve;
 use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::{CALLS_MIN, DECISIONS_MIN, Keep};
@@ -19,6 +21,7 @@ use maestro_streams::topology::permission::Role;
 use maestro_telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::api;
 use super::bus::Reach;
@@ -49,6 +52,10 @@ pub struct Settings {
     /// The file of key-encryption keys that secrets are kept by, as `maestro secrets keys init` makes it.
     #[arg(long, env = env_vars::SECRETS_KEY_FILE, value_name = "FILE")]
     secrets_key_file: Option<PathBuf>,
+    /// The key of AWS KMS that secrets are kept by, by its ARN: of the spec SYMMETRIC_DEFAULT. With a
+    /// file of keys besides, that one only unwraps, until `maestro secrets rewrap` is done.
+    #[arg(long, env = env_vars::SECRETS_KMS_KEY, value_name = "ARN")]
+    secrets_kms_key: Option<String>,
     /// How long decisions of the router are kept, at least 1h.
     #[arg(long, env = env_vars::KEEP_DECISIONS, default_value = "30d", value_name = "TIME", value_parser = keep_decisions)]
     keep_decisions: Duration,
@@ -109,7 +116,10 @@ fn config(settings: &Settings, metrics: Metrics) -> Result<CoordinatorConfig, Er
 fn keys(settings: &Settings) -> Result<Option<Keys>, Error> {
     let Some(directory) = &settings.keys else { return Ok(None) };
     let home = Home::at(directory);
-    let passphrase = passphrase::signing()?;
+    let passphrase = match home.wants_passphrase() {
+        Ok(false) => Zeroizing::default(),
+        _ => passphrase::signing()?,
+    };
     home.signer(&passphrase).map_err(|source| Error::service("open the key that signs", source))?;
     Ok(Some(Keys::of(home, passphrase)))
 }
@@ -156,7 +166,10 @@ async fn serve_api(
             config: settings.router_config.clone(),
             policies: settings.policies.clone(),
         },
-        keyring: keyring(settings.secrets_key_file.as_deref())?,
+        keyring: keyring(
+            settings.secrets_kms_key.as_deref(),
+            settings.secrets_key_file.as_deref(),
+        )?,
     };
     let api = api::open(parts, &stop).await?;
     let listener = TcpListener::bind(address)
@@ -168,10 +181,20 @@ async fn serve_api(
 }
 
 /// A file that holds no keys is found when the server starts, and not when somebody needs one.
-fn keyring(file: Option<&Path>) -> Result<Keyring, Error> {
-    let Some(file) = file else { return Ok(Keyring::default()) };
-    KeyFile::ids(file).map_err(Error::KeyFile)?;
-    Ok(Keyring::of(Arc::new(KeyFile::at(file))))
+fn keyring(kms: Option<&str>, file: Option<&Path>) -> Result<Keyring, Error> {
+    let mut places: Vec<Arc<dyn Kek>> = Vec::new();
+    if let Some(arn) = kms {
+        places.push(service::of_kms(arn).map_err(Error::KeyFile)?);
+    }
+    if let Some(file) = file {
+        KeyFile::ids(file).map_err(Error::KeyFile)?;
+        places.push(Arc::new(KeyFile::at(file)));
+    }
+    let mut places = places.into_iter();
+    let first = places.next();
+    Ok(first.map_or_else(Keyring::default, |first| {
+        Keyring::of(Arc::new(Several::of(first, places.collect())))
+    }))
 }
 
 #[cfg(test)]

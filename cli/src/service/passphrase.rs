@@ -1,6 +1,5 @@
 //! Passphrases of keys. They come by the environment: a flag shows in process lists.
 
-use maestro_evidence::key::home::Passphrases;
 use zeroize::Zeroizing;
 
 use crate::env_vars::{KEY_PASSPHRASE, ROOT_PASSPHRASE};
@@ -16,10 +15,9 @@ pub fn signing() -> Result<Zeroizing<String>, Error> {
     })
 }
 
-/// Both, for whoever changes keys.
-pub fn both() -> Result<Passphrases, Error> {
-    let signing = signing()?;
-    Ok(Passphrases { root: read(ROOT_PASSPHRASE).unwrap_or_else(|| signing.clone()), signing })
+/// That of the root, for whoever changes keys; the other where it has none of its own.
+pub fn root() -> Result<Zeroizing<String>, Error> {
+    read(ROOT_PASSPHRASE).map_or_else(signing, Ok)
 }
 
 fn read(name: &str) -> Option<Zeroizing<String>> {

@@ -1,5 +1,5 @@
 //! A directory of keys: `root.key` and one file for each signing key, all encrypted, and `keys.json`,
-//! the list that the root signed.
+//! the list that the root signed. Of a key that a key service keeps, the file holds the name.
 //!
 //! The command line makes and changes it; the coordinator reads it before it signs, so that a
 //! rotation needs no restart. Whoever only signs needs neither `root.key` nor its passphrase.
@@ -7,11 +7,13 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::local::LocalKey;
+use super::next::{self, Next};
 use super::ring::{Entry, KEYS_MAX, REASON_CHARS_MAX, Revocation, Ring, Trust};
-use super::{Error, KeyId, Signer as _};
+use super::{Error, KeyId, PublicKey, Signer, service};
 use crate::moment::Moment;
 
 /// The name of the signed list.
@@ -27,15 +29,6 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct Home(PathBuf);
 
-/// What opens the files.
-#[derive(Clone)]
-pub struct Passphrases {
-    /// The root's.
-    pub root: zeroize::Zeroizing<String>,
-    /// Those of the signing keys.
-    pub signing: zeroize::Zeroizing<String>,
-}
-
 impl Home {
     /// A directory of keys, which need not be there yet.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
@@ -47,11 +40,17 @@ impl Home {
         self.0.join(RING_FILE).is_file()
     }
 
-    /// Makes a root and a first signing key that is valid for `validity`.
+    /// Makes a root, which `passphrase` opens, and takes in a first signing key, which is valid for
+    /// `validity`.
     ///
     /// # Errors
-    /// [`Error::Home`] where there are keys already, or a passphrase is too short.
-    pub async fn init(&self, with: &Passphrases, validity: Duration) -> Result<Trust, Error> {
+    /// [`Error::Home`] where there are keys already, or the passphrase is too short.
+    pub async fn init(
+        &self,
+        passphrase: &str,
+        first: &Next,
+        validity: Duration,
+    ) -> Result<Trust, Error> {
         if self.is_made() || self.0.join(ROOT_FILE).exists() {
             let place = self.0.display();
             return Err(Error::Home(format!("{place} holds keys already; rotate them instead")));
@@ -59,29 +58,28 @@ impl Home {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
         made.map_err(|source| file("cannot make", &self.0, source))?;
         let root = LocalKey::generate()?;
-        let signing = LocalKey::generate()?;
-        let texts = (root.to_pem(&with.root)?, signing.to_pem(&with.signing)?);
-        self.write(ROOT_FILE, texts.0.as_bytes())?;
-        self.write(&file_of(&signing), texts.1.as_bytes())?;
+        let text = root.to_pem(passphrase)?;
+        self.write(ROOT_FILE, text.as_bytes())?;
+        self.write(&first.file(), first.text.as_bytes())?;
         let now = Moment::now();
-        let keys = vec![entry(&signing, now, validity)];
+        let keys = vec![entry(&first.public, now, validity)];
         self.seal(&Ring { made_at: now, root: root.public().pem(), keys }, &root).await
     }
 
-    /// Makes a next signing key; those before it are valid for `grace` more, so that what is being
-    /// signed now is still good.
+    /// Takes in a next signing key; those before it are valid for `grace` more, so that what is being
+    /// signed now is still good. `passphrase` opens the root.
     ///
     /// # Errors
-    /// Where the passphrases do not open the files, or a file cannot be written.
+    /// [`Error::Home`] where the key is one of them already, [`Error::Passphrase`] where the passphrase
+    /// is wrong; and where a file cannot be written.
     pub async fn rotate(
         &self,
-        with: &Passphrases,
+        passphrase: &str,
+        next: &Next,
         validity: Duration,
         grace: Duration,
     ) -> Result<Trust, Error> {
-        let (root, trust) = (self.root(&with.root)?, self.trust()?);
-        let signing = LocalKey::generate()?;
-        let text = signing.to_pem(&with.signing)?;
+        let (root, trust) = (self.root(passphrase)?, self.trust()?);
         let now = Moment::now();
         let mut ring = trust.ring().clone();
         if ring.keys.len() >= KEYS_MAX {
@@ -89,23 +87,27 @@ impl Home {
                 "there are {KEYS_MAX} keys already, which is the most"
             )));
         }
+        if ring.keys.iter().any(|former| former.public_key == next.public.pem()) {
+            let key = next.public.fingerprint().short();
+            return Err(Error::Home(format!("the key {key} is one of them already")));
+        }
         for former in &mut ring.keys {
             former.valid_until = former.valid_until.min(now.plus(grace));
         }
-        ring.keys.push(entry(&signing, now, validity));
+        ring.keys.push(entry(&next.public, now, validity));
         ring.made_at = now;
-        self.write(&file_of(&signing), text.as_bytes())?;
+        self.write(&next.file(), next.text.as_bytes())?;
         self.seal(&ring, &root).await
     }
 
     /// Says that a key must not be trusted any more. `which` is its id, or the beginning of its
-    /// fingerprint.
+    /// fingerprint; `passphrase` opens the root.
     ///
     /// # Errors
     /// [`Error::Home`] where no one key is meant, or the reason is too long.
     pub async fn revoke(
         &self,
-        with: &Passphrases,
+        passphrase: &str,
         which: &str,
         reason: &str,
     ) -> Result<Trust, Error> {
@@ -114,7 +116,7 @@ impl Home {
                 "the reason must have 1 to {REASON_CHARS_MAX} characters"
             )));
         }
-        let (root, trust) = (self.root(&with.root)?, self.trust()?);
+        let (root, trust) = (self.root(passphrase)?, self.trust()?);
         let place = one_of(&trust, which)?;
         let mut ring = trust.ring().clone();
         let now = Moment::now();
@@ -141,18 +143,36 @@ impl Home {
         self.read(RING_FILE)
     }
 
-    /// The newest key that is valid now and whose file is here.
+    /// The newest key that is valid now and whose file is here; one that a key service keeps needs no
+    /// passphrase.
     ///
     /// # Errors
     /// [`Error::Home`] where there is none; [`Error::Passphrase`] where the passphrase is wrong.
-    pub fn signer(&self, passphrase: &str) -> Result<LocalKey, Error> {
+    pub fn signer(&self, passphrase: &str) -> Result<Arc<dyn Signer>, Error> {
+        let (key, name) = self.newest()?;
+        let text = zeroize::Zeroizing::new(self.read_text(&name)?);
+        if name.ends_with(next::KMS) {
+            return service::known(text.trim(), key);
+        }
+        Ok(Arc::new(LocalKey::from_pem(&text, passphrase, &name)?))
+    }
+
+    /// Whether the key that signs now is in a file, which only a passphrase opens.
+    ///
+    /// # Errors
+    /// [`Error::Home`] where there is no key that is valid now.
+    pub fn wants_passphrase(&self) -> Result<bool, Error> {
+        Ok(!self.newest()?.1.ends_with(next::KMS))
+    }
+
+    fn newest(&self) -> Result<(PublicKey, String), Error> {
         let (trust, now) = (self.trust()?, Moment::now());
         for entry in trust.ring().keys.iter().rev() {
-            let public = super::PublicKey::from_pem(&entry.public_key, RING_FILE)?;
-            let name = format!("{}.key", public.fingerprint().short());
-            if trust.key_at(&public.id(), now).is_ok() && self.0.join(&name).is_file() {
-                let text = zeroize::Zeroizing::new(self.read_text(&name)?);
-                return LocalKey::from_pem(&text, passphrase, &name);
+            let public = PublicKey::from_pem(&entry.public_key, RING_FILE)?;
+            let names = [next::FILE, next::KMS].map(|ending| next::file_of(&public, ending));
+            let name = names.into_iter().find(|name| self.0.join(name).is_file());
+            if let Some(name) = name.filter(|_| trust.key_at(&public.id(), now).is_ok()) {
+                return Ok((public, name));
             }
         }
         let place = self.0.display();
@@ -205,7 +225,7 @@ impl Home {
 
 fn one_of(trust: &Trust, which: &str) -> Result<usize, Error> {
     let means = |entry: &Entry| {
-        super::PublicKey::from_pem(&entry.public_key, RING_FILE).is_ok_and(|key| {
+        PublicKey::from_pem(&entry.public_key, RING_FILE).is_ok_and(|key| {
             let fingerprint = key.fingerprint().to_hex();
             key.id() == KeyId(which.to_owned())
                 || (which.len() >= 6
@@ -223,17 +243,13 @@ fn one_of(trust: &Trust, which: &str) -> Result<usize, Error> {
     }
 }
 
-fn entry(key: &LocalKey, from: Moment, validity: Duration) -> Entry {
+fn entry(key: &PublicKey, from: Moment, validity: Duration) -> Entry {
     Entry {
-        public_key: key.public().pem(),
+        public_key: key.pem(),
         valid_from: from,
         valid_until: from.plus(validity),
         revoked: None,
     }
-}
-
-fn file_of(key: &LocalKey) -> String {
-    format!("{}.key", key.public().fingerprint().short())
 }
 
 fn file(what: &str, path: &Path, source: io::Error) -> Error {
@@ -246,22 +262,27 @@ mod tests {
 
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-    fn with(root: &str, signing: &str) -> Passphrases {
-        Passphrases { root: root.to_owned().into(), signing: signing.to_owned().into() }
+    const ROOT: &str = "root passphrase";
+    const SIGNING: &str = "signing passphrase";
+
+    fn next() -> Next {
+        Next::made(SIGNING).unwrap()
     }
 
     #[tokio::test]
     async fn keys_are_made_rotated_and_revoked() {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::at(directory.path().join("keys"));
-        let with = with("root passphrase", "signing passphrase");
-        home.init(&with, YEAR).await.unwrap();
-        let first = home.signer(&with.signing).unwrap().public().clone();
-        assert!(matches!(home.init(&with, YEAR).await, Err(Error::Home(_))));
+        home.init(ROOT, &next(), YEAR).await.unwrap();
+        let first = home.signer(SIGNING).unwrap().public().clone();
+        assert!(matches!(home.init(ROOT, &next(), YEAR).await, Err(Error::Home(_))));
         assert!(matches!(home.signer("something else"), Err(Error::Passphrase { .. })));
 
-        home.rotate(&with, YEAR, Duration::from_secs(3_600)).await.unwrap();
-        let second = home.signer(&with.signing).unwrap().public().clone();
+        let (second, hour) = (next(), Duration::from_secs(3_600));
+        home.rotate(ROOT, &second, YEAR, hour).await.unwrap();
+        let twice = home.rotate(ROOT, &second, YEAR, hour).await;
+        assert!(matches!(twice, Err(Error::Home(_))));
+        let second = home.signer(SIGNING).unwrap().public().clone();
         assert_ne!(first, second);
         let trust = home.trust().unwrap();
         assert!(trust.key_at(&first.id(), Moment::now()).is_ok(), "a grace of an hour");
@@ -269,11 +290,11 @@ mod tests {
         assert!(trust.key_at(&first.id(), later).is_err());
 
         let which = second.fingerprint().short();
-        home.revoke(&with, &which, "a laptop was stolen").await.unwrap();
+        home.revoke(ROOT, &which, "a laptop was stolen").await.unwrap();
         let why = home.trust().unwrap().key_at(&second.id(), Moment::now()).unwrap_err();
         assert!(why.contains("stolen"), "{why}");
-        assert_eq!(home.signer(&with.signing).unwrap().public(), &first);
-        assert!(matches!(home.revoke(&with, "000000", "no").await, Err(Error::Home(_))));
+        assert_eq!(home.signer(SIGNING).unwrap().public(), &first);
+        assert!(matches!(home.revoke(ROOT, "000000", "no").await, Err(Error::Home(_))));
     }
 
     #[tokio::test]
@@ -281,7 +302,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
         let home = Home::at(directory.path().join("keys"));
-        home.init(&with("root passphrase", "signing passphrase"), YEAR).await.unwrap();
+        home.init(ROOT, &next(), YEAR).await.unwrap();
         for found in std::fs::read_dir(directory.path().join("keys")).unwrap() {
             let found = found.unwrap();
             let mode = found.metadata().unwrap().permissions().mode() & 0o777;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -60,6 +61,42 @@ pub enum Error {
         /// Whether it may go by itself.
         transient: bool,
     },
+}
+
+/// Several places of keys: the first wraps, and each unwraps what it wrapped.
+#[derive(Debug)]
+pub struct Several {
+    first: Arc<dyn Kek>,
+    others: Vec<Arc<dyn Kek>>,
+}
+
+impl Several {
+    /// `first` and those that only unwrap.
+    pub fn of(first: Arc<dyn Kek>, others: Vec<Arc<dyn Kek>>) -> Self {
+        Self { first, others }
+    }
+}
+
+impl Kek for Several {
+    fn current(&self) -> Answer<'_, String> {
+        self.first.current()
+    }
+
+    fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a Context) -> Answer<'a, Wrapped> {
+        self.first.wrap(key, context)
+    }
+
+    fn unwrap<'a>(&'a self, wrapped: &'a Wrapped, context: &'a Context) -> Answer<'a, DataKey> {
+        Box::pin(async move {
+            for place in [&self.first].into_iter().chain(&self.others) {
+                match place.unwrap(wrapped, context).await {
+                    Err(Error::Unknown { .. }) => {}
+                    known => return known,
+                }
+            }
+            Err(Error::Unknown { id: wrapped.kek.clone() })
+        })
+    }
 }
 
 /// What a key service answers.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_schemas::artifact::{Tree, TreeEntry, TreeEntryKind};
@@ -11,8 +12,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::key::home::{Home, Passphrases};
+use crate::key::Signer;
+use crate::key::home::Home;
 use crate::key::local::LocalKey;
+use crate::key::next::Next;
 use crate::statement::provenance::{
     BUILD_TYPE, BuildDefinition, Builder, External, Internal, MADE_PREFIX, Metadata, Provenance,
     RunDetails,
@@ -27,7 +30,7 @@ const EXECUTION: Uuid = Uuid::from_u128(0x0190_f3a0_0000_7000_8000_0000_0000_000
 struct Case {
     directory: tempfile::TempDir,
     files: BTreeMap<String, Digest>,
-    key: LocalKey,
+    key: Arc<dyn Signer>,
     root: Digest,
     plan: Digest,
 }
@@ -37,10 +40,10 @@ impl Case {
         let directory = tempfile::tempdir().unwrap();
         let keys = tempfile::tempdir().unwrap();
         let home = Home::at(keys.path().join("keys"));
-        let word = || "correct horse".to_owned().into();
-        let with = Passphrases { root: word(), signing: word() };
-        let trust = home.init(&with, Duration::from_secs(3_600)).await.unwrap();
-        let key = home.signer("correct horse").unwrap();
+        let word = "correct horse";
+        let first = Next::made(word).unwrap();
+        let trust = home.init(word, &first, Duration::from_secs(3_600)).await.unwrap();
+        let key = home.signer(word).unwrap();
         let at = |name: &str| directory.path().join(name);
         std::fs::write(at(file::KEYS), home.ring_bytes().unwrap()).unwrap();
         std::fs::write(at(file::ROOT), trust.root().pem()).unwrap();
@@ -168,7 +171,8 @@ impl Case {
             },
         };
         let subject = Subject { name: role.into(), digest: Digests::sha256(made) };
-        let bundle = Statement::of(vec![subject], provenance).sign(&self.key).await.unwrap();
+        let bundle =
+            Statement::of(vec![subject], provenance).sign(self.key.as_ref()).await.unwrap();
         self.put(&format!("statements/{step}.1.sigstore.json"), &bundle);
     }
 
@@ -188,7 +192,8 @@ impl Case {
             .files
             .iter()
             .map(|(path, digest)| Subject { name: path.clone(), digest: Digests::sha256(*digest) });
-        let bundle = Statement::of(subjects.collect(), evidence).sign(&self.key).await.unwrap();
+        let bundle =
+            Statement::of(subjects.collect(), evidence).sign(self.key.as_ref()).await.unwrap();
         std::fs::write(self.directory.path().join(file::MANIFEST), bundle).unwrap();
     }
 
@@ -286,7 +291,7 @@ async fn another_root_and_a_key_that_is_not_in_the_list_are_refused() {
     let mut case = Case::new().await;
     let other = Question { root: Some(Digest::of(b"root")), ..Question::default() };
     assert_eq!(first(&case.verify(&other)), (SIGNATURE, file::KEYS));
-    case.key = LocalKey::generate().unwrap();
+    case.key = Arc::new(LocalKey::generate().unwrap());
     case.seal().await;
     assert_eq!(first(&case.verify(&Question::default())), (SIGNATURE, file::MANIFEST));
 }

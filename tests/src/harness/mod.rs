@@ -25,7 +25,7 @@ mod worker;
 
 pub use database::Database;
 pub use dead::DeadLetters;
-pub use process::{Process, SCRIPTED_POOL, ScriptedWorker};
+pub use process::{Process, SCRIPTED_POOL, ScriptedWorker, maestro};
 pub use submit::plan_of;
 pub use worker::Scripted;
 

@@ -37,20 +37,30 @@ pub struct ScriptedWorker {
 impl Cluster {
     /// Starts `maestro coordinator`, with an API on a port of its own.
     pub fn spawn_coordinator(&self, name: &str) -> Process {
+        self.spawn_coordinator_at(name, "127.0.0.1:0", &[])
+    }
+
+    /// The same, with its API at `address`, and with variables of its own.
+    pub fn spawn_coordinator_at(&self, name: &str, address: &str, env: &[(&str, &str)]) -> Process {
         let url = self.postgres.url();
         let mut command = vec![maestro(), "coordinator".into(), "--name".into(), name.into()];
-        command.extend(["--listen".into(), "127.0.0.1:0".into()]);
-        let env = [("MAESTRO_DATABASE_URL", url.as_str()), ("MAESTRO_API_NATS_PASSWORD", PASSWORD)];
-        self.spawn(name, &Role::Coordinator, command, &env)
+        command.extend(["--listen".into(), address.into()]);
+        let own = [("MAESTRO_DATABASE_URL", url.as_str()), ("MAESTRO_API_NATS_PASSWORD", PASSWORD)];
+        self.spawn(name, &Role::Coordinator, command, &[&own, env].concat())
     }
 
     /// Starts `maestro worker --pool build`.
     pub fn spawn_build_worker(&self, name: &str, slots: u32) -> Process {
+        self.spawn_build_worker_with(name, slots, &[])
+    }
+
+    /// The same, with variables of its own.
+    pub fn spawn_build_worker_with(&self, name: &str, slots: u32, env: &[(&str, &str)]) -> Process {
         let scratch = self.dir().join("work").join(name);
         let mut command = vec![maestro(), "worker".into(), "--pool".into(), "build".into()];
         command.extend(["--name".into(), name.into(), "--scratch".into(), scratch.into()]);
         command.extend(["--slots".into(), slots.to_string().into()]);
-        self.spawn(name, &Role::Worker("build".parse().expect("a name")), command, &[])
+        self.spawn(name, &Role::Worker("build".parse().expect("a name")), command, env)
     }
 
     /// Starts `maestro worker --pool llm`, which calls models at a gateway by its key.
@@ -158,7 +168,8 @@ impl Drop for Process {
     }
 }
 
-fn maestro() -> OsString {
+/// The binary `maestro`.
+pub fn maestro() -> OsString {
     beside_the_test("maestro")
 }
 

@@ -8,11 +8,13 @@ mod rotate;
 use std::path::PathBuf;
 
 use maestro_evidence::key::home::Home;
+use maestro_evidence::key::next::Next;
 
 use crate::env_vars;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::service::passphrase;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -55,6 +57,14 @@ impl Place {
     fn home(&self) -> Home {
         Home::at(&self.keys)
     }
+}
+
+/// A next key that signs: of AWS KMS where one is named, or else made here.
+async fn next(kms: Option<&str>) -> Result<Next, Error> {
+    Ok(match kms {
+        Some(arn) => Next::of_kms(arn).await?,
+        None => Next::made(&passphrase::signing()?)?,
+    })
 }
 
 /// Does what the subcommand says.

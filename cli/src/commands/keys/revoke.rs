@@ -26,6 +26,6 @@ pub(super) struct Args {
 
 pub(super) async fn perform(args: Args, output: Output) -> Result<Exit, Error> {
     let home = args.place.home();
-    let trust = home.revoke(&passphrase::both()?, &args.key, &args.reason).await?;
+    let trust = home.revoke(&passphrase::root()?, &args.key, &args.reason).await?;
     list::show(&trust, output)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Place, list};
+use super::{Place, list, next};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -16,7 +16,8 @@ A coordinator signs with the new key from its next signature on, without a resta
 
 Examples:
   maestro keys rotate --keys keys
-  maestro keys rotate --keys keys --valid 90d --grace 10m")]
+  maestro keys rotate --keys keys --valid 90d --grace 10m
+  maestro keys rotate --keys keys --kms arn:aws:kms:eu-central-1:123456789012:key/1234abcd-…")]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
@@ -26,10 +27,15 @@ pub(super) struct Args {
     /// How long those before it are good for new signatures.
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration::parse)]
     grace: Duration,
+    /// Sign with this key of AWS KMS, by its ARN: of the spec ECC_NIST_P256, for signing. It stays
+    /// there, and a coordinator needs no passphrase for it.
+    #[arg(long, value_name = "ARN")]
+    kms: Option<String>,
 }
 
 pub(super) async fn perform(args: Args, output: Output) -> Result<Exit, Error> {
     let home = args.place.home();
-    let trust = home.rotate(&passphrase::both()?, args.valid, args.grace).await?;
+    let (root, next) = (passphrase::root()?, next(args.kms.as_deref()).await?);
+    let trust = home.rotate(&root, &next, args.valid, args.grace).await?;
     list::show(&trust, output)
 }

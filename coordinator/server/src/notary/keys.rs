@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use maestro_evidence::key::home::{Home, Passphrases};
+use maestro_evidence::key::home::Home;
+use maestro_evidence::key::next::Next;
 use maestro_evidence::key::{Error, Signer};
 use maestro_schemas::digest::Digest;
 use tokio::sync::Mutex;
@@ -27,7 +28,7 @@ pub struct Keys {
 type Open = (Digest, Arc<dyn Signer>);
 
 impl Keys {
-    /// Keys of a directory.
+    /// Keys of a directory. The passphrase may be empty where a key service keeps them.
     pub fn of(home: Home, passphrase: Zeroizing<String>) -> Self {
         Self { home, passphrase: Arc::new(passphrase), makes: false, open: Arc::default() }
     }
@@ -44,11 +45,8 @@ impl Keys {
     pub(crate) async fn signer(&self) -> Result<Arc<dyn Signer>, Error> {
         let mut open = self.open.lock().await;
         if self.makes && !self.home.is_made() {
-            let both = Passphrases {
-                root: (*self.passphrase).clone(),
-                signing: (*self.passphrase).clone(),
-            };
-            self.home.init(&both, LOCAL_VALIDITY).await?;
+            let first = Next::made(&self.passphrase)?;
+            self.home.init(&self.passphrase, &first, LOCAL_VALIDITY).await?;
         }
         let list = Digest::of(&self.home.ring_bytes()?);
         if let Some((of, signer)) = &*open
@@ -59,8 +57,7 @@ impl Keys {
         }
         let (home, passphrase) = (self.home.clone(), self.passphrase.clone());
         let opened = tokio::task::spawn_blocking(move || home.signer(&passphrase)).await;
-        let signer: Arc<dyn Signer> =
-            Arc::new(opened.map_err(|error| Error::Holder(error.to_string()))??);
+        let signer = opened.map_err(|error| Error::Holder(error.to_string()))??;
         *open = Some((list, signer.clone()));
         Ok(signer)
     }
