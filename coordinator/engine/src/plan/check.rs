@@ -4,13 +4,13 @@
 //! Whoever receives a plan from the network or from storage calls [`CheckedPlan::check`]; the
 //! engine takes nothing else, and so never meets an index out of range.
 
+mod beside;
 mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use maestro_schemas::beside::{CACHES_MAX, GLOBS_MAX, is_cache_name};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{
     ITEMS_MAX, InputArtifact, Items, NODES_MAX, Node, OutputArtifact, PLAN_VERSION, Plan, Workspace,
@@ -18,7 +18,6 @@ use maestro_schemas::plan::{
 use maestro_schemas::sandbox::{
     Endpoint, HOSTS_MAX, Isolation, Network, SANDBOX_ROLE, STRICT_POOL,
 };
-use maestro_schemas::tested::TESTS_ROLE;
 use serde_json::Value;
 
 use crate::expression::name::names;
@@ -246,7 +245,7 @@ impl Faults<'_> {
         self.policy()?;
         self.fan_out()?;
         self.sandbox()?;
-        self.beside()?;
+        beside::check(self.node)?;
         self.artifacts()
     }
 
@@ -312,26 +311,6 @@ impl Faults<'_> {
         })?;
         require(node.env.keys().all(|name| is_variable(name)), || {
             "a name of its environment is not letters, digits and _".into()
-        })
-    }
-
-    fn beside(&self) -> Checked {
-        let caches = self.node.beside.caches.as_deref().unwrap_or_default();
-        require(
-            caches.len() <= CACHES_MAX && caches.iter().all(|name| is_cache_name(name)),
-            || "it names caches that have no usable names, or too many".into(),
-        )?;
-        let (globs, fans_out) = (&self.node.beside.junit, self.node.for_each.is_some());
-        require(
-            self.node.beside.share.is_none() && (fans_out || !self.node.beside.splits),
-            || "it has a share of files, and is no fan-out of shares".into(),
-        )?;
-        let has_own = self.node.outputs.iter().any(|output| output.role == TESTS_ROLE);
-        require(globs.is_empty() || !has_own, || {
-            format!("the artifact {TESTS_ROLE:?} of a step with reports is the worker's own")
-        })?;
-        require(globs.len() <= GLOBS_MAX && globs.iter().all(|glob| is_short(glob)), || {
-            format!("its reports are more than {GLOBS_MAX} globs, or one is empty or too long")
         })
     }
 

@@ -17,7 +17,7 @@ use super::order::Edges;
 use super::policy::{cache, microusd};
 use super::resolve::{Resolver, Spot};
 use super::workspace::Trees;
-use super::{Report, Request, action, fan_out, secret};
+use super::{Report, Request, action, secret};
 use crate::pipeline::diagnostic::list;
 use crate::pipeline::yaml::{Kind, Marked, Path};
 use crate::pipeline::{Code, DIAGNOSTICS_MAX, Fault, Position, schema};
@@ -129,10 +129,7 @@ impl Builder<'_> {
         faults.0.extend(parameters(frame, draft, info));
         let (with, env, templated) = self.resolved(&site, &mut faults);
         let secrets = secret::secrets(&site, &env, &mut faults);
-        let for_each = match &step.split {
-            Some(split) => faults.take(self.split(&site, split).map(Some)),
-            None => faults.take(fan_out::fan_out(&site, self.resolver)),
-        };
+        let for_each = faults.take(self.items(&site));
         let condition = faults.take(self.condition(&site));
         let effect = step.effect.or(info.map(|info| info.effect)).unwrap_or_default();
         let (cached, salt) = faults.take(cache(&site, effect));

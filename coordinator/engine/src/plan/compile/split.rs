@@ -8,13 +8,22 @@ use maestro_schemas::beside::{FILES_MAX, PARTS_MAX, Share};
 use maestro_schemas::pipeline::Split;
 use maestro_schemas::plan::{ForEach, Items};
 
+use super::fan_out;
 use super::node::{Builder, SiteOf};
 use super::workspace::Selection;
 use crate::pipeline::{Code, Fault};
 
 impl Builder<'_> {
+    /// The fan-out of a step, if it has one: of shares or of items.
+    pub(super) fn items(&self, site: &SiteOf<'_>) -> Result<Option<ForEach>, Fault> {
+        match &site.draft.site.step.split {
+            Some(split) => self.split(site, split).map(Some),
+            None => fan_out::fan_out(site, self.resolver),
+        }
+    }
+
     /// The copies of a step that splits files, an item each.
-    pub(super) fn split(&self, site: &SiteOf<'_>, split: &Split) -> Result<ForEach, Fault> {
+    fn split(&self, site: &SiteOf<'_>, split: &Split) -> Result<ForEach, Fault> {
         let step = &site.draft.site.step;
         let at = site.at("split");
         let refuse = |what: &str| Fault::new(Code::InvalidValue, at, what);
