@@ -58,6 +58,8 @@ pub enum Command {
     Runs(commands::runs::Args),
     /// Print what steps wrote.
     Logs(commands::logs::Args),
+    /// Show what the tests of a run said.
+    Tests(commands::tested::Args),
     /// List and fetch what steps made.
     Artifacts(commands::artifacts::Args),
     /// Write out what was signed of a run.
@@ -113,6 +115,7 @@ impl Command {
             Self::Up(args) => commands::up::perform(args, output).await,
             Self::Runs(args) => commands::runs::perform(args, global, output).await,
             Self::Logs(args) => commands::logs::perform(args, global, output).await,
+            Self::Tests(args) => commands::tested::perform(args, global, output).await,
             Self::Artifacts(args) => commands::artifacts::perform(args, global, output).await,
             Self::Evidence(args) => commands::evidence::perform(args, global, output).await,
             Self::Verify(args) => commands::verify::perform(args, global, output).await,

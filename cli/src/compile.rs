@@ -7,12 +7,14 @@ use maestro_build::BuildPool;
 use maestro_build::settings::Settings;
 use maestro_engine::pipeline::{Diagnostic, Diagnostics};
 use maestro_engine::plan::sources::{Git, Sources};
-use maestro_engine::plan::{Compiled, Request, compile};
+use maestro_engine::plan::{Compiled, Request, UNKNOWN_DURATIONS, compile};
 use maestro_kit::action::Handler as _;
 use maestro_llm::LlmPool;
 use maestro_schemas::api::plans::Catalogue;
+use maestro_schemas::api::tested::Durations;
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::commands::runs::name::pair;
 use crate::error::Error;
 use crate::source::git;
@@ -80,20 +82,41 @@ impl Project {
         inputs: &BTreeMap<String, Value>,
         catalogue: &Catalogue,
     ) -> Result<Compiled, Error> {
+        self.compile_with(inputs, catalogue, &UNKNOWN_DURATIONS)
+    }
+
+    /// The same against what a server knows. Where files are shared out, it is asked how long each took.
+    pub async fn compile_for(
+        &self,
+        inputs: &BTreeMap<String, Value>,
+        catalogue: &Catalogue,
+        client: &Client,
+    ) -> Result<Compiled, Error> {
+        let compiled = self.compile(inputs, catalogue)?;
+        if !compiled.plan.nodes.iter().any(|node| node.beside.splits) {
+            return Ok(compiled);
+        }
+        let durations = client.test_durations(&compiled.plan.name).await?;
+        self.compile_with(inputs, catalogue, &durations)
+    }
+
+    fn compile_with(
+        &self,
+        inputs: &BTreeMap<String, Value>,
+        catalogue: &Catalogue,
+        durations: &Durations,
+    ) -> Result<Compiled, Error> {
         let sources = Sources {
             files: &self.snapshot,
             tree: Some(&self.snapshot.tree),
             git: self.git.as_ref(),
         };
-        compile(Request { file: &self.file, text: &self.text, inputs, sources, catalogue }).map_err(
-            |Diagnostics(diagnostics)| {
-                Error::Pipeline(Rejected {
-                    file: self.file.clone(),
-                    diagnostics,
-                    text: self.text.clone(),
-                })
-            },
-        )
+        let (file, text) = (&self.file, &self.text);
+        let request = Request { file, text, inputs, sources, catalogue, durations };
+        compile(request).map_err(|Diagnostics(diagnostics)| {
+            let (file, text) = (self.file.clone(), self.text.clone());
+            Error::Pipeline(Rejected { file, diagnostics, text })
+        })
     }
 }
 

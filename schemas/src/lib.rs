@@ -10,6 +10,7 @@
 //! | [`secret`] | names of secrets, and how a value gets to one execution |
 //! | [`verdict`] | what policies answer, and why |
 //! | [`action`], [`artifact`], [`prompt`] | the catalogue of what can be run; bytes by digest; names of prompts |
+//! | [`beside`], [`tested`] | what stands beside a step's command; what its tests said |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`sse`] | server-sent events, read from bytes |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
@@ -20,6 +21,7 @@ pub mod action;
 pub mod api;
 pub mod artifact;
 pub mod audit;
+pub mod beside;
 pub mod call;
 pub mod codec;
 pub mod command;
@@ -42,4 +44,5 @@ pub mod sse;
 pub mod step;
 pub mod submit;
 pub mod task;
+pub mod tested;
 pub mod verdict;

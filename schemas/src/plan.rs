@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::action::Effect;
+use crate::beside::Beside;
 use crate::digest::Digest;
 use crate::name::PoolName;
 use crate::outcome::FailureClass;
@@ -169,6 +170,9 @@ pub struct Node {
     /// What is kept of its workspace when it succeeds.
     #[serde(default)]
     pub outputs: Vec<OutputArtifact>,
+    /// What stands beside its command.
+    #[serde(default, skip_serializing_if = "Beside::is_empty")]
+    pub beside: Beside,
 }
 
 /// An action by name and version.
@@ -184,9 +188,11 @@ pub struct ActionRef {
 /// What a step's result is stored under, with what went into it, so that a miss can be explained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepKey {
-    /// The digest over `parts` but for those named `file:…`, which only explain the part `files`.
+    /// The digest over `parts` but for those named `file:…`, `with:…` and `env:…`, which only explain
+    /// the parts `files`, `with` and `env`.
     pub digest: Digest,
-    /// Name and digest of each thing that determines the result, as `with`, `env`, `file:src/a.ts`.
+    /// Name and digest of each thing that determines the result, as `with`, `env:CC`, `file:src/a.ts`;
+    /// never a value.
     pub parts: BTreeMap<String, Digest>,
 }
 

@@ -225,6 +225,9 @@ pub struct Applied {
     pub limits: Limits,
     /// The means, by name, each with its version.
     pub tools: BTreeMap<String, String>,
+    /// Directories of the worker that it shared with other executions: with one it is not hermetic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<String>,
 }
 
 /// The most that an execution may take up; absent means that nothing bounds it.

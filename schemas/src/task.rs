@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Effect;
 use crate::artifact::Artifact;
+use crate::beside::Beside;
 use crate::id::RunId;
 use crate::name::{PoolName, ProjectName};
 use crate::plan::{OutputArtifact, Resources, Workspace};
@@ -68,6 +69,9 @@ pub struct Task {
     /// What is kept of the workspace.
     #[serde(default)]
     pub outputs: Vec<OutputArtifact>,
+    /// What stands beside the command.
+    #[serde(default, skip_serializing_if = "Beside::is_empty")]
+    pub beside: Beside,
     /// The most that the attempt may spend, in millionths of a US dollar.
     #[serde(default)]
     pub cap_microusd: Option<u64>,

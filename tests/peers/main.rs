@@ -20,6 +20,7 @@ mod ollama;
 mod own;
 mod permitted;
 mod plain;
+mod project;
 mod provider;
 mod registries;
 mod routed;

@@ -128,7 +128,7 @@ fn named(file: &Path) -> Named {
     found
 }
 
-fn check(files: &[PathBuf]) {
+pub fn check(files: &[PathBuf]) {
     let script = root().join("scripts/peers/check_cyclonedx.py");
     run(Command::new("python3").arg(script).args(files).env("PYTHONPATH", peer("python")));
 }

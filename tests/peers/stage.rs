@@ -209,6 +209,7 @@ pub(crate) fn task(action: &str, with: Value) -> Task {
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),
+        beside: Default::default(),
         cap_microusd: None,
         traceparent: None,
     }

@@ -39,29 +39,46 @@ stages:
 "#;
 
 /// A directory with a local stack of its own, and the evidence of a run in it.
-struct Scene {
+pub struct Scene {
     dir: TempDir,
 }
 
 impl Scene {
+    /// An empty one.
+    pub fn bare() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory") }
+    }
+
     fn new() -> Self {
-        let scene = Self { dir: tempfile::tempdir().expect("a directory") };
+        let scene = Self::bare();
         fs::write(scene.path("maestro.yaml"), PIPELINE).expect("a file");
         scene
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Something of the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Types a command that uses the local stack.
-    fn run(&self, words: &[&str]) {
+    pub fn run(&self, words: &[&str]) {
+        self.typed(&[words, &["--local"]].concat());
+    }
+
+    /// What a command prints as JSON.
+    pub fn said(&self, words: &[&str]) -> Value {
+        let is_offline = words.contains(&"--dir");
+        let words = if is_offline { words.to_vec() } else { [words, &["--local"]].concat() };
+        serde_json::from_slice(&self.typed(&words).stdout).expect("JSON")
+    }
+
+    fn typed(&self, words: &[&str]) -> Output {
         let mut command = Command::new(maestro());
-        command.args(words).arg("--local").current_dir(self.dir.path()).stdin(Stdio::null());
+        command.args(words).current_dir(self.dir.path()).stdin(Stdio::null());
         for name in ["MAESTRO_SERVER", "MAESTRO_TOKEN", "MAESTRO_PROJECT"] {
             command.env_remove(name);
         }
-        done(&mut command);
+        done(&mut command)
     }
 
     /// Runs the pipeline twice, and writes the second run's evidence out.
@@ -92,13 +109,15 @@ impl Drop for Scene {
 }
 
 /// Bundles as files, and the public keys that may have signed them.
-struct Evidence {
+pub struct Evidence {
     keys: Vec<PathBuf>,
-    bundles: Vec<PathBuf>,
+    /// The files.
+    pub bundles: Vec<PathBuf>,
 }
 
 impl Evidence {
-    fn of(directory: &Path, keys: PathBuf) -> Self {
+    /// What was exported; its public keys are written to `keys`.
+    pub fn of(directory: &Path, keys: PathBuf) -> Self {
         let mut bundles = below(directory);
         bundles.retain(|path| path.to_string_lossy().ends_with(".sigstore.json"));
         let (_, ring) = payload(&read(&directory.join("keys.json")));
@@ -115,7 +134,7 @@ impl Evidence {
     }
 
     /// What Sigstore's library says of each file.
-    fn by_sigstore(&self, files: &[PathBuf]) -> Vec<Value> {
+    pub fn by_sigstore(&self, files: &[PathBuf]) -> Vec<Value> {
         let script = root().join("scripts/peers/check_bundles.cjs");
         let mut command = Command::new("node");
         command.arg(script).env("NODE_PATH", peer("node/node_modules"));
@@ -123,7 +142,7 @@ impl Evidence {
     }
 
     /// What the libraries of Python say of each file.
-    fn by_python(&self, files: &[PathBuf]) -> Vec<Value> {
+    pub fn by_python(&self, files: &[PathBuf]) -> Vec<Value> {
         let script = root().join("scripts/peers/check_statements.py");
         let mut command = Command::new("python3");
         command.arg(script).env("PYTHONPATH", peer("python"));
@@ -141,7 +160,7 @@ impl Evidence {
     }
 
     /// Whether openssl takes the signature by any of the keys.
-    fn by_openssl(&self, file: &Path) -> bool {
+    pub fn by_openssl(&self, file: &Path) -> bool {
         let bundle = read(file);
         let (kind, payload) = payload(&bundle);
         let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
@@ -217,8 +236,8 @@ fn below(directory: &Path) -> Vec<PathBuf> {
 
 fn done(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{talk}", output.status);
+    let [said, talk] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(output.status.success(), "{command:?}: {}\n{said}\n{talk}", output.status);
     output
 }
 

@@ -178,6 +178,7 @@ fn plain(dice: &mut Dice, index: u32, number: u64) -> Node {
         resources: Resources::default(),
         isolation: None,
         network: None,
+        beside: Default::default(),
         budget_microusd: None,
         allow_failure: dice.chance(150),
         finally: false,

@@ -93,5 +93,6 @@ fn node(index: u32, pool: &PoolName, items: Option<u32>) -> Node {
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),
+        beside: Default::default(),
     }
 }

@@ -21,6 +21,7 @@ pub mod request;
 pub mod route;
 pub mod runs;
 pub mod secrets;
+pub mod tested;
 
 pub use error::Error;
 pub use request::Client;

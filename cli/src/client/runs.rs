@@ -1,10 +1,12 @@
 //! `/v1/projects/{project}/runs`: submit, list, show, cancel, rerun, why, steps, attempts.
 
+use maestro_schemas::api::cached::CacheReport;
 use maestro_schemas::api::runs::{
     CancelRequest, RerunRequest, RunDetail, RunPage, SubmitResponse, WhyReport,
 };
 use maestro_schemas::api::steps::{AttemptPage, AttemptView, StepPage, StepView};
 use maestro_schemas::id::RunId;
+use maestro_schemas::step::StepAddress;
 use maestro_schemas::submit::SubmitRequest;
 use reqwest::Method;
 
@@ -82,6 +84,11 @@ impl Client {
     /// Why each waiting step of a run waits.
     pub async fn why(&self, run: RunId) -> Result<WhyReport, Error> {
         self.get(&self.of_run(run, "/why")).await
+    }
+
+    /// Whether a step's result was known, and what differs from the latest one before where not.
+    pub async fn why_cached(&self, run: RunId, step: StepAddress) -> Result<CacheReport, Error> {
+        self.get(&self.of_run(run, &format!("/steps/{step}/why-cached"))).await
     }
 
     /// All steps of a run, in the plan's order.

@@ -24,6 +24,7 @@ pub mod run;
 pub mod runs;
 pub mod sbom;
 pub mod secrets;
+pub mod tested;
 pub mod up;
 pub mod validate;
 pub mod verify;

@@ -38,7 +38,11 @@ pub(crate) async fn perform(args: Args, global: &Global, output: Output) -> Resu
         Some(target) => target.catalogue().await?,
         None => built_in(),
     };
-    let compiled = project.compile(&args.pipeline.values(), &catalogue)?;
+    let inputs = args.pipeline.values();
+    let compiled = match &target {
+        Some(target) => project.compile_for(&inputs, &catalogue, &target.client).await?,
+        None => project.compile(&inputs, &catalogue)?,
+    };
     let asked = target.is_some();
     let stored = match target {
         Some(target) => target.client.store_plan(&compiled.plan).await?,

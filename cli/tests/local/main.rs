@@ -15,4 +15,5 @@ mod prompts;
 mod reuse;
 mod session;
 mod start;
+mod tested;
 mod view;

@@ -7,7 +7,7 @@ mod specification {
     use maestro_engine::forecast::{Forecast, ITEMS_MAX};
     use maestro_engine::plan::answer::{Known, answers};
     use maestro_engine::plan::sources::{MemoryFiles, Sources};
-    use maestro_engine::plan::{CheckedPlan, Request, compile};
+    use maestro_engine::plan::{CheckedPlan, Request, UNKNOWN_DURATIONS, compile};
     use maestro_engine::shard::request::KnownResult;
     use maestro_schemas::api::plans::{Catalogue, PlanAnswer, PlannedStep};
     use maestro_schemas::digest::Digest;
@@ -24,6 +24,7 @@ mod specification {
             inputs: &BTreeMap::new(),
             sources: Sources { files: &files, tree: Some(&tree), git: None },
             catalogue: &Catalogue::default(),
+            durations: &UNKNOWN_DURATIONS,
         });
         let plan = compiled.unwrap_or_else(|faults| panic!("{faults}")).plan;
         CheckedPlan::check(plan).expect("a compiled plan is sound")

@@ -12,7 +12,7 @@ mod specification {
     use maestro_engine::plan::answer::{Known, answers};
     use maestro_engine::plan::print::{mermaid, tree};
     use maestro_engine::plan::sources::{Git, MemoryFiles, Sources};
-    use maestro_engine::plan::{CheckedPlan, Request, compile};
+    use maestro_engine::plan::{CheckedPlan, Request, UNKNOWN_DURATIONS, compile};
     use maestro_schemas::api::plans::Catalogue;
 
     const EXPECTED: [&str; 4] = ["plan.txt", "plan.mmd", "plan.json", "errors.txt"];
@@ -64,6 +64,7 @@ mod specification {
             inputs: &inputs,
             sources,
             catalogue: &catalogue,
+            durations: &UNKNOWN_DURATIONS,
         };
         match compile(request) {
             Err(diagnostics) => expect(&directory.join("errors.txt"), &format!("{diagnostics}\n")),

@@ -10,7 +10,7 @@ mod specification {
     use maestro_engine::pipeline::{Code, Diagnostics};
     use maestro_engine::plan::answer::{Known, answers};
     use maestro_engine::plan::sources::{MemoryFiles, Sources};
-    use maestro_engine::plan::{CheckedPlan, Compiled, Request, check, compile};
+    use maestro_engine::plan::{CheckedPlan, Compiled, Request, UNKNOWN_DURATIONS, check, compile};
     use maestro_schemas::action::{ActionInfo, Effect};
     use maestro_schemas::api::plans::{Catalogue, PlanAnswer};
     use maestro_schemas::id::RunId;
@@ -29,7 +29,15 @@ mod specification {
         let inputs: BTreeMap<String, Value> = serde_json::from_value(inputs).expect("an object");
         let tree = files.tree();
         let sources = Sources { files, tree: Some(&tree), git: None };
-        compile(Request { file: "maestro.yaml", text, inputs: &inputs, sources, catalogue })
+        let durations = &UNKNOWN_DURATIONS;
+        compile(Request {
+            file: "maestro.yaml",
+            text,
+            inputs: &inputs,
+            sources,
+            catalogue,
+            durations,
+        })
     }
 
     fn plan(text: &str) -> Plan {

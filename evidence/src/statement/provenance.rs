@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use maestro_schemas::artifact::LOG_ROLE;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::sandbox::SANDBOX_ROLE;
+use maestro_schemas::tested::TESTS_ROLE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub const BUILD_TYPE: &str = "https://maestro.dev/buildtypes/step/v1";
 pub const BUILDER_PREFIX: &str = "https://maestro.dev/builders/";
 
 /// Artifacts that come besides: no statement is about them, and each names its attempt's.
-pub const BYPRODUCTS: [&str; 2] = [LOG_ROLE, SANDBOX_ROLE];
+pub const BYPRODUCTS: [&str; 3] = [LOG_ROLE, SANDBOX_ROLE, TESTS_ROLE];
 
 /// Before `RUN/STEP#ROLE` in the uri of what another step made.
 pub const MADE_PREFIX: &str = "maestro:";

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod audit;
+pub mod cached;
 pub mod cost;
 pub mod evidence;
 pub mod plans;
@@ -13,3 +14,4 @@ pub mod route;
 pub mod runs;
 pub mod secrets;
 pub mod steps;
+pub mod tested;

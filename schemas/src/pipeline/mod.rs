@@ -17,8 +17,8 @@ mod step;
 
 pub use scalar::{Duration, InvalidDuration, Memory, Names, Scalar};
 pub use step::{
-    Artifact, ArtifactSettings, Axis, Cache, CachePolicy, Condition, Matrix, Retry, RetrySettings,
-    Secret, SecretSettings, Step, StepResources, Use,
+    Artifact, ArtifactSettings, Axis, Cache, CachePolicy, Condition, Matrix, Reports, Retry,
+    RetrySettings, Secret, SecretSettings, Split, Step, StepResources, Use,
 };
 
 /// A pipeline.

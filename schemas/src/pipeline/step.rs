@@ -49,6 +49,12 @@ pub struct Step {
     /// Axes: the step runs for each combination, which it reads as `matrix`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Matrix>,
+    /// Directories that its worker keeps for the project's steps, by name; they are no part of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caches: Option<Vec<String>>,
+    /// Files that parallel copies of the step share out among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// The most items that are live at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_max: Option<NonZeroU32>,
@@ -95,9 +101,31 @@ pub struct Step {
     /// What is kept of its workspace, by the name under which later steps ask for it.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub artifacts: IndexMap<String, Artifact>,
+    /// Reports that its tools write, which are read when its command has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<Reports>,
     /// Artifacts of former steps that are put into its workspace.
     #[serde(default, rename = "use", skip_serializing_if = "Vec::is_empty")]
     pub uses_artifacts: Vec<Use>,
+}
+
+/// Files that parallel copies of a step share out among them, by how long each took before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// Globs of the files, relative to the pipeline's directory.
+    pub files: Names,
+    /// How many copies there are; not more than files.
+    #[schemars(range(min = 1, max = 256))]
+    pub parts: u32,
+}
+
+/// Reports that a step's tools write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// Globs of the JUnit XML of its tests, relative to the workspace.
+    pub junit: Names,
 }
 
 /// A secret that a step uses: its name, or its name and more.

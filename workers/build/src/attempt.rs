@@ -11,6 +11,7 @@ use maestro_schemas::sandbox::{Applied, Level, SANDBOX_ROLE};
 use maestro_schemas::task::Task;
 use nix::sys::statvfs::statvfs;
 
+use crate::caches::Caches;
 use crate::container::{self, Container};
 use crate::environment::{self, Places};
 use crate::error::Error;
@@ -18,6 +19,7 @@ use crate::outputs;
 use crate::parameters::Request;
 use crate::preset::Recipe;
 use crate::process::{self, Ended, Process, Sink, Tail};
+use crate::reports;
 use crate::sandbox::{self, Confinement, Host, Place, Wanted};
 use crate::secret_files::SecretFiles;
 use crate::settings::Settings;
@@ -35,6 +37,7 @@ pub(crate) async fn carry_out(
     let attempt = Attempt { settings: &settings, host: host.as_deref(), execution: &execution };
     let mut applied = None;
     let outcome = attempt.work(&mut applied).await.unwrap_or_else(Error::into_outcome);
+    let outcome = attempt.with_tests(outcome).await;
     match applied {
         Some(applied) => attempt.with_sandbox(outcome, &applied).await,
         None => outcome,
@@ -53,17 +56,33 @@ impl Attempt<'_> {
         let request = Request::parse(&task.action, &task.with)?;
         refuse_second_sbom(task, &request)?;
         let places = Places::make(&self.execution.scratch).await?;
+        places.put_share(task).await?;
         if let Request::Container(with) = &request {
             self.unless_stopped(self.fill(&places)).await?;
             return self.container(&places, with).await;
         }
-        let confinement = self.confine(&places).await?;
+        let opening = Caches::open(self.settings, task, &self.execution.log);
+        let caches = self.unless_stopped(opening).await?;
+        let done = self.within(&places, &request, (&caches, applied)).await;
+        caches.close().await;
+        done
+    }
+
+    /// Runs the commands in their sandbox.
+    async fn within(
+        &self,
+        places: &Places,
+        request: &Request,
+        (caches, applied): (&Caches, &mut Option<Applied>),
+    ) -> Result<Outcome, Error> {
+        let task = &self.execution.task;
+        let confinement = self.confine(places, caches).await?;
         *applied = confinement.as_ref().map(|confinement| confinement.applied().clone());
-        self.unless_stopped(self.fill(&places)).await?;
-        let directory = working_directory(&places, &request).await?;
-        let recipe = Recipe::of(&request, &directory)?;
+        self.unless_stopped(self.fill(places)).await?;
+        let directory = working_directory(places, request).await?;
+        let recipe = Recipe::of(request, &directory)?;
         let toolchain = recipe.variables(&places.home);
-        let mut variables = environment::of_step(self.settings, &places, task, toolchain)?;
+        let mut variables = environment::of_step(self.settings, places, task, (toolchain, caches))?;
         let secrets = &self.execution.secrets;
         let files = SecretFiles::put(&places.home, secrets, &mut variables).await?;
         for command in &recipe.commands {
@@ -79,7 +98,7 @@ impl Attempt<'_> {
             self.run(process).await?;
         }
         drop(files);
-        self.unless_stopped(self.result(&places, &request)).await
+        self.unless_stopped(self.result(places, request)).await
     }
 
     async fn container(&self, places: &Places, with: &Container) -> Result<Outcome, Error> {
@@ -112,20 +131,24 @@ impl Attempt<'_> {
     }
 
     /// The sandbox that the task asks for, or none where the worker has none and none is asked for.
-    async fn confine(&self, places: &Places) -> Result<Option<Confinement>, Error> {
+    async fn confine(
+        &self,
+        places: &Places,
+        caches: &Caches,
+    ) -> Result<Option<Confinement>, Error> {
         let task = &self.execution.task;
         let wanted = Wanted::of(task);
         let Some(host) = self.host else {
             return wanted.level(Level::Plain).map(|_| None).map_err(Error::Isolation);
         };
         let own = self.execution.scratch.path().await.map_err(Error::Scratch)?;
-        let caches = environment::cache_of(self.settings, task);
-        if let Some(caches) = &caches {
-            tokio::fs::create_dir_all(caches)
-                .await
-                .map_err(|source| Error::files("cannot make", caches, source))?;
-        }
-        let place = Place { settings: self.settings, places, own: &own, caches };
+        let place = Place {
+            settings: self.settings,
+            places,
+            own: &own,
+            caches: caches.directories.clone(),
+            cache_names: caches.names.clone(),
+        };
         let made = Confinement::make(host, place, &wanted, Some(&self.execution.log))?;
         self.execution.log.line(&sandbox::line(made.applied())).await;
         Ok(Some(made))
@@ -173,6 +196,34 @@ impl Attempt<'_> {
                 (running.await, Some((found, most)))
             }
         }
+    }
+
+    /// The outcome with what the step's tests said, also where its command failed; that this cannot be
+    /// read changes nothing of how it ended.
+    async fn with_tests(&self, mut outcome: Outcome) -> Outcome {
+        let globs = &self.execution.task.beside.junit;
+        let artifacts = match &mut outcome {
+            Outcome::Succeeded { artifacts, .. } | Outcome::Failed { artifacts, .. } => artifacts,
+            Outcome::Cancelled { .. } => return outcome,
+        };
+        if globs.is_empty() || self.execution.stop.is_cancelled() {
+            return outcome;
+        }
+        let Ok(scratch) = self.execution.scratch.path().await else { return outcome };
+        let (workspace, redactor) = (&Places::below(&scratch).workspace, &self.execution.redactor);
+        let read = self.unless_stopped(async {
+            let report = reports::read(workspace, globs, redactor).await?;
+            for warning in &report.warnings {
+                self.execution.log.line(&format!("warning: {warning}")).await;
+            }
+            self.execution.log.line(&reports::line(&report)).await;
+            reports::keep(&self.execution.store, &report).await
+        });
+        match read.await {
+            Ok(artifact) => artifacts.push(artifact),
+            Err(error) => tracing::warn!(%error, "what a step's tests said is not kept"),
+        }
+        outcome
     }
 
     /// The outcome with what the execution was kept in; that this cannot be stored changes nothing

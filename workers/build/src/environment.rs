@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use maestro_kit::scratch::Scratch;
 use maestro_schemas::task::Task;
 
+use crate::caches::Caches;
 use crate::error::Error;
 use crate::settings::Settings;
 
@@ -48,6 +49,25 @@ impl Places {
         }
     }
 
+    /// `MAESTRO_SPLIT_FILE`: beside the output, where every sandbox lets the step look.
+    fn share(&self) -> PathBuf {
+        self.output.with_file_name("share")
+    }
+
+    /// Writes the step's share of the files, a path each line, where it has one.
+    pub(crate) async fn put_share(&self, task: &Task) -> Result<(), Error> {
+        let Some(share) = &task.beside.share else { return Ok(()) };
+        if share.files.iter().any(|file| file.contains(['\n', '\0'])) {
+            return Err(Error::Parameters(
+                "a file of its share has a line break in its name".into(),
+            ));
+        }
+        let lines: String = share.files.iter().map(|file| format!("{file}\n")).collect();
+        let path = self.share();
+        let written = tokio::fs::write(&path, lines).await;
+        written.map_err(|source| Error::files("cannot make", &path, source))
+    }
+
     async fn filled(self) -> Result<Self, Error> {
         let places = self;
         let output = places.output.parent().unwrap_or(&places.output);
@@ -85,16 +105,17 @@ pub(crate) fn of_step(
     settings: &Settings,
     places: &Places,
     task: &Task,
-    toolchain: Variables,
+    (toolchain, caches): (Variables, &Caches),
 ) -> Result<Variables, Error> {
     let mut variables = of_host(settings, places);
     variables.insert("CI".into(), "true".into());
-    variables.extend(caches(settings, task));
+    variables.extend(caches.variables.clone());
     variables.extend(toolchain);
     for (name, value) in &task.env {
         check(name, value)?;
         variables.insert(name.clone(), value.clone());
     }
+    variables.extend(share(places, task));
     variables.extend([
         ("MAESTRO_RUN".to_owned(), task.run.to_string()),
         ("MAESTRO_STEP".to_owned(), task.name.clone()),
@@ -102,6 +123,17 @@ pub(crate) fn of_step(
         ("MAESTRO_OUTPUT".to_owned(), places.output.to_string_lossy().into_owned()),
     ]);
     Ok(variables)
+}
+
+/// Where a step that splits files finds its share.
+fn share(places: &Places, task: &Task) -> Variables {
+    let Some(share) = &task.beside.share else { return Variables::new() };
+    let file = places.share().to_string_lossy().into_owned();
+    Variables::from([
+        ("MAESTRO_SPLIT_INDEX".to_owned(), share.index.to_string()),
+        ("MAESTRO_SPLIT_TOTAL".to_owned(), share.total.to_string()),
+        ("MAESTRO_SPLIT_FILE".to_owned(), file),
+    ])
 }
 
 fn check(name: &str, value: &str) -> Result<(), Error> {
@@ -119,29 +151,4 @@ fn check(name: &str, value: &str) -> Result<(), Error> {
         return refuse("holds a zero byte");
     }
     Ok(())
-}
-
-/// The directory in which the project's package managers keep what they fetched.
-pub(crate) fn cache_of(settings: &Settings, task: &Task) -> Option<PathBuf> {
-    settings.caches.as_ref().map(|caches| caches.join(task.project.as_str()))
-}
-
-/// Where package managers keep what they fetched.
-fn caches(settings: &Settings, task: &Task) -> Variables {
-    let Some(own) = cache_of(settings, task) else {
-        return Variables::new();
-    };
-    [
-        ("npm_config_cache", "npm"),
-        ("PIP_CACHE_DIR", "pip"),
-        ("CARGO_HOME", "cargo"),
-        ("GOMODCACHE", "go-mod"),
-        ("GOCACHE", "go-build"),
-    ]
-    .into_iter()
-    .map(|(name, folder)| {
-        let path = own.join(folder).to_string_lossy().into_owned();
-        (name.to_owned(), path)
-    })
-    .collect()
 }

@@ -73,6 +73,9 @@ pub(crate) enum Error {
     /// An image was not built or not pushed.
     #[error(transparent)]
     Container(#[from] Refusal),
+    /// Another step holds a cache for longer than anybody waits.
+    #[error("MAE-7124: the cache {name} was not free within {} s", waited.as_secs())]
+    CacheBusy { name: String, waited: std::time::Duration },
     /// A declared output is not there.
     #[error("output {role:?} is missing: the step left nothing at {path:?}")]
     MissingOutput { role: String, path: String },
@@ -116,7 +119,7 @@ impl Error {
         let transient = match self {
             _ if self.lost().is_some() => return FailureClass::InputLost,
             Self::Lost { source, .. } => return source.class(),
-            Self::Isolation(_) | Self::Sandbox(_) => true,
+            Self::Isolation(_) | Self::Sandbox(_) | Self::CacheBusy { .. } => true,
             Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
             Self::Store { source, .. } => source.is_transient(),
             Self::Tree { source, .. } => source.is_transient(),

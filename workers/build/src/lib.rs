@@ -9,9 +9,11 @@
 //! | `workspace` | fills a directory from a git commit, a tree and input artifacts |
 //! | `environment` | the variables of a step's processes: these and no others |
 //! | `secret_files` | the step's secrets: variables, and files that are wiped |
+//! | `caches` | directories that are kept for the project's steps |
 //! | `process` | one process group from its start to its last process' end |
 //! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
+//! | `reports` | what the step's tests said |
 //! | [`container`] | images of containers: built, kept, pushed |
 //! | `attempt` | one execution, from task to outcome |
 //!
@@ -20,6 +22,7 @@
 //! has stayed in its process group.
 
 mod attempt;
+mod caches;
 mod catalogue;
 mod command;
 pub mod container;
@@ -29,6 +32,7 @@ mod outputs;
 mod parameters;
 mod preset;
 mod process;
+mod reports;
 pub mod sandbox;
 mod secret_files;
 pub mod settings;

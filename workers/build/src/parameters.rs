@@ -22,6 +22,9 @@ pub(crate) struct Shell {
     /// Where it runs, relative to the workspace.
     #[serde(default)]
     pub(crate) working_directory: Option<String>,
+    /// What joins the step's key beside all else; nobody reads it.
+    #[serde(default)]
+    pub(crate) cache_key: Option<serde_json::Value>,
 }
 
 /// Parameters of `build.<toolchain>`; keys of other names are allowed and only count for the step's

@@ -1,7 +1,9 @@
 mod artifacts;
+mod caches;
 mod checkout;
 mod container;
 mod processes;
+mod reports;
 mod sbom;
 mod secrets;
 
@@ -147,6 +149,7 @@ fn task(action: &str, with: Value) -> Task {
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),
+        beside: Default::default(),
         cap_microusd: None,
         traceparent: None,
     }

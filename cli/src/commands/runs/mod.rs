@@ -1,4 +1,4 @@
-//! `maestro runs`: list, show, watch, cancel, rerun, why.
+//! `maestro runs`: list, show, watch, cancel, rerun, why, why-cached.
 
 pub mod cancel;
 pub mod list;
@@ -7,6 +7,7 @@ pub mod rerun;
 pub mod show;
 pub mod watch;
 pub mod why;
+pub mod why_cached;
 
 use crate::args::Global;
 use crate::error::Error;
@@ -42,6 +43,8 @@ enum Ask {
     Rerun(rerun::Args),
     /// Say why each waiting step of a run waits.
     Why(why::Args),
+    /// Say whether a step's result was known, and which input differs where not.
+    WhyCached(why_cached::Args),
 }
 
 /// Does what the subcommand says.
@@ -54,5 +57,6 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
         Ask::Cancel(args) => cancel::perform(args, &target, output).await,
         Ask::Rerun(args) => rerun::perform(args, target, output).await,
         Ask::Why(args) => why::perform(args, &target, output).await,
+        Ask::WhyCached(args) => why_cached::perform(args, &target, output).await,
     }
 }

@@ -3,9 +3,11 @@
 use maestro_schemas::api::artifacts::ArtifactList;
 use maestro_schemas::api::runs::RunDetail;
 use maestro_schemas::api::steps::{AttemptView, StepView};
+use maestro_schemas::api::tested::TestPage;
 use serde::Serialize;
 
 use super::name::RunName;
+use crate::commands::tested;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -15,6 +17,9 @@ use crate::view::duration::{now_ms, short};
 use crate::view::frame::{Viewport, frame};
 use crate::view::model::Run;
 use crate::view::summary::{self, Ending};
+
+/// The most failed cases of tests that are shown.
+const CASES_SHOWN_MAX: usize = 20;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -34,6 +39,7 @@ struct Document {
     steps: Vec<StepView>,
     attempts: Vec<AttemptView>,
     artifacts: ArtifactList,
+    tests: TestPage,
 }
 
 pub(super) async fn perform(args: Args, target: &Target, output: Output) -> Result<Exit, Error> {
@@ -44,6 +50,7 @@ pub(super) async fn perform(args: Args, target: &Target, output: Output) -> Resu
         steps: client.steps(run).await?,
         attempts: client.attempts(run).await?,
         artifacts: client.artifacts(run).await?,
+        tests: client.tests(run, true).await?,
     };
     output.show(&document, || text(&document, target, output))?;
     Ok(Exit::Ok)
@@ -55,6 +62,11 @@ fn text(document: &Document, target: &Target, output: Output) -> String {
     let mut lines = facts(&document.run);
     lines.push(String::new());
     lines.extend(frame(&run, view));
+    if !document.tests.steps.is_empty() {
+        lines.push(String::new());
+        lines.push(tested::table(&document.tests.steps));
+        lines.extend(tested::bad(&document.tests.cases).take(CASES_SHOWN_MAX));
+    }
     if document.run.summary.state.is_final() {
         let ending = Ending {
             run: &run,

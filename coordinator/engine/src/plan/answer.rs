@@ -1,7 +1,9 @@
 //! The three answers of a plan: cached, runs, depends.
 //!
-//! The promise: what is called cached is not executed, what is called runs is, and what is called
-//! depends is said once a step before it has run.
+//! The promise, for a run in which nothing fails: what is called cached is not executed, what is called
+//! runs is, and what is called depends is said once a step before it has run. Of steps that turn out
+//! to be equal only in the run, one is executed, and another may take what it made.
+//! (`tests/reuse.rs` holds runs of random pipelines to it.)
 
 use std::collections::BTreeMap;
 
@@ -10,10 +12,10 @@ use maestro_schemas::api::plans::{PlanAnswer, PlannedStep};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{Items, Node, Plan, StepKey};
 
-use super::key::{FILE_PREFIX, changed};
+use super::key::{changed, word};
 
 /// The most changed parts that are named for a step.
-const CHANGED_MAX: usize = 20;
+pub const CHANGED_MAX: usize = 20;
 
 /// What a forecast saw a run do with a step ([`crate::forecast`]).
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +53,7 @@ impl Known<'static> {
 
 /// For each step, in the plan's order, what a run of this plan would do now.
 pub fn answers(plan: &Plan, known: &Known<'_>) -> Vec<PlannedStep> {
-    (0u32..)
+    let mut steps: Vec<PlannedStep> = (0u32..)
         .zip(&plan.nodes)
         .map(|(index, node)| {
             let seen = (known.seen)(index);
@@ -65,7 +67,31 @@ pub fn answers(plan: &Plan, known: &Known<'_>) -> Vec<PlannedStep> {
             };
             PlannedStep { id: node.id.clone(), answer, why, changed, key }
         })
-        .collect()
+        .collect();
+    tell_twins(plan, &mut steps);
+    steps
+}
+
+/// Of steps with one key that has no result yet, whichever begins later may take what the other made.
+fn tell_twins(plan: &Plan, steps: &mut [PlannedStep]) {
+    let mut by_key: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+    for (index, (step, node)) in steps.iter().zip(&plan.nodes).enumerate() {
+        if let (PlanAnswer::Runs, true, Some(key)) = (step.answer, node.cached, step.key) {
+            by_key.entry(key).or_default().push(index);
+        }
+    }
+    for twins in by_key.into_values().filter(|twins| twins.len() > 1) {
+        let ids: Vec<String> =
+            twins.iter().filter_map(|twin| Some(steps.get(*twin)?.id.clone())).collect();
+        for (place, twin) in twins.iter().enumerate() {
+            let other = ids.get(usize::from(place == 0)).map_or("", String::as_str);
+            if let Some(step) = steps.get_mut(*twin) {
+                step.answer = PlanAnswer::Depends;
+                step.why =
+                    format!("{other} has the same key: one of them may take what the other made");
+            }
+        }
+    }
 }
 
 type Answer = (PlanAnswer, String, Vec<String>);
@@ -106,6 +132,11 @@ fn answer(plan: &Plan, node: &Node, known: &Known<'_>) -> Answer {
             return (PlanAnswer::Depends, format!("it runs if {condition}"), Vec::new());
         }
     }
+    if let Some(each) = &node.for_each
+        && let Some(answer) = items_unknown(&each.items)
+    {
+        return answer;
+    }
     if !node.cached {
         return (PlanAnswer::Runs, not_kept(node), Vec::new());
     }
@@ -115,7 +146,21 @@ fn answer(plan: &Plan, node: &Node, known: &Known<'_>) -> Answer {
     }
 }
 
-fn not_kept(node: &Node) -> String {
+/// What a fan-out does whose items are not known yet, or are none.
+fn items_unknown(items: &Items) -> Option<Answer> {
+    let is_empty = match items {
+        Items::Expression(_) => {
+            let why = "its items are known once it begins".to_owned();
+            return Some((PlanAnswer::Depends, why, Vec::new()));
+        }
+        Items::Literal(items) => items.is_empty(),
+        Items::Range(count) => *count == 0,
+    };
+    is_empty.then(|| (PlanAnswer::Skipped, "it has no items".into(), Vec::new()))
+}
+
+/// Why results of a step are not kept.
+pub fn not_kept(node: &Node) -> String {
     match node.effect {
         Effect::Pure => "its results are not kept: cache is false".into(),
         Effect::Idempotent => "it is idempotent, and only pure steps are reused".into(),
@@ -140,17 +185,8 @@ fn unknown(node: &Node, key: &StepKey, known: &Known<'_>) -> Answer {
     }
 }
 
-fn explain(parts: &[String]) -> String {
-    let word = |part: &String| match part.strip_prefix(FILE_PREFIX) {
-        Some(path) => path.to_owned(),
-        None => match part.as_str() {
-            "with" => "its parameters".into(),
-            "env" => "its environment".into(),
-            "action" => "the action or its version".into(),
-            "files" => "the files".into(),
-            other => other.to_owned(),
-        },
-    };
+/// Parts that changed, in words.
+pub fn explain(parts: &[String]) -> String {
     match parts {
         [] => "its former result is gone".into(),
         [one] => format!("{} changed", word(one)),

@@ -4,6 +4,7 @@
 //! Whoever receives a plan from the network or from storage calls [`CheckedPlan::check`]; the
 //! engine takes nothing else, and so never meets an index out of range.
 
+mod beside;
 mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,6 +245,7 @@ impl Faults<'_> {
         self.policy()?;
         self.fan_out()?;
         self.sandbox()?;
+        beside::check(self.node)?;
         self.artifacts()
     }
 

@@ -9,6 +9,7 @@ mod apply;
 pub mod bits;
 pub mod former;
 pub mod graph;
+pub mod keyed;
 mod load;
 pub mod prepare;
 pub mod remade;

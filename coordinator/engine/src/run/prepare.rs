@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use maestro_schemas::beside::Beside;
+use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::Outputs;
-use maestro_schemas::plan::{Items, StepKey};
+use maestro_schemas::plan::{Items, Node, StepKey};
 use maestro_schemas::step::{AttemptToken, StepAddress};
 use maestro_schemas::task::{Task, TaskInput};
 use serde_json::Value;
@@ -51,6 +53,7 @@ impl Run {
             workspace: node.workspace.clone(),
             inputs: self.task_inputs(step.node)?,
             outputs: node.outputs.clone(),
+            beside: beside(node, item.as_deref())?,
             cap_microusd: node.budget_microusd,
             traceparent: None,
         })
@@ -90,7 +93,11 @@ impl Run {
         let inputs = self.task_inputs(step.node).ok()?;
         let digests =
             inputs.iter().map(|input| (input.path.clone(), input.artifact.digest)).collect();
-        Some(key::of(node, &resolved.with, &resolved.env, &digests))
+        let key = key::of(node, &resolved.with, &resolved.env, &digests);
+        match (node.beside.splits, item) {
+            (true, Some(share)) => Some(key::joined(key, "split", Digest::of_json(&share))),
+            _ => Some(key),
+        }
     }
 
     /// What the expressions of a node can name; `item` where it is one of a fan-out.
@@ -142,4 +149,14 @@ impl Run {
             }
         }
     }
+}
+
+/// What stands beside the command of a step, with its share where its items are shares.
+fn beside(node: &Node, item: Option<&Value>) -> Result<Beside, String> {
+    let mut beside = node.beside.clone();
+    if beside.splits {
+        let share = item.cloned().unwrap_or_default();
+        beside.share = Some(serde_json::from_value(share).map_err(|error| error.to_string())?);
+    }
+    Ok(beside)
 }

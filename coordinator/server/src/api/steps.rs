@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::request::Parts;
 use maestro_schemas::api::artifacts::ArtifactList;
+use maestro_schemas::api::cached::CacheReport;
 use maestro_schemas::api::steps::{AttemptPage, StepPage};
+use maestro_schemas::api::tested::{Durations, TestPage};
 
 use super::Api;
-use super::extract::{InRun, Pairs};
+use super::extract::{InProject, InRun, Pairs, of_path};
 use super::problem::Refusal;
 use super::role::Role;
 use super::route::{Access, Parameter, Route};
@@ -16,6 +19,18 @@ const CURSOR: &[Parameter] = &[Parameter {
     name: "cursor",
     summary: "What the page before gave as `next`.",
 }];
+
+const PIPELINE: &[Parameter] =
+    &[Parameter { place: "query", name: "pipeline", summary: "The pipeline's name; required." }];
+
+const TESTS: &[Parameter] = &[
+    Parameter {
+        place: "query",
+        name: "failed",
+        summary: "`true` for those cases only that failed.",
+    },
+    Parameter { place: "query", name: "cursor", summary: "What the page before gave as `next`." },
+];
 
 pub(super) fn routes() -> Vec<Route> {
     let look = Access::InProject(Role::Viewer);
@@ -43,6 +58,29 @@ pub(super) fn routes() -> Vec<Route> {
             artifacts,
         )
         .answers::<ArtifactList>(),
+        Route::get(
+            "/v1/projects/{project}/runs/{run}/steps/{step}/why-cached",
+            look,
+            "Whether a step's result was known, and which part of its key differs where not.",
+            why_cached,
+        )
+        .answers::<CacheReport>(),
+        Route::get(
+            "/v1/projects/{project}/runs/{run}/tests",
+            look,
+            "What the tests of the run said, of each step the last attempt that told of any.",
+            tests,
+        )
+        .answers::<TestPage>()
+        .with(TESTS),
+        Route::get(
+            "/v1/projects/{project}/test-durations",
+            look,
+            "How long the tests of a pipeline's steps took lately.",
+            test_durations,
+        )
+        .answers::<Durations>()
+        .with(PIPELINE),
     ]
 }
 
@@ -71,4 +109,35 @@ async fn artifacts(
     InRun { asker, run }: InRun,
 ) -> Result<Json<ArtifactList>, Refusal> {
     Ok(Json(api.app.list_artifacts(&asker.project, run).await?))
+}
+
+async fn why_cached(
+    State(api): State<Api>,
+    InRun { asker, run }: InRun,
+    mut parts: Parts,
+) -> Result<Json<CacheReport>, Refusal> {
+    let step = of_path(&mut parts, &api, "step").await?;
+    Ok(Json(api.app.why_cached(&asker.project, run, step).await?))
+}
+
+async fn tests(
+    State(api): State<Api>,
+    InRun { asker, run }: InRun,
+    mut pairs: Pairs,
+) -> Result<Json<TestPage>, Refusal> {
+    let cursor = pairs.take("cursor")?;
+    let only_bad = pairs.read("failed", "true or false")?.unwrap_or(false);
+    pairs.finish()?;
+    let page = api.app.list_tests(&asker.project, run, (only_bad, cursor.as_deref())).await?;
+    Ok(Json(page))
+}
+
+async fn test_durations(
+    State(api): State<Api>,
+    InProject(asker): InProject,
+    mut pairs: Pairs,
+) -> Result<Json<Durations>, Refusal> {
+    let pipeline = pairs.take("pipeline")?.unwrap_or_default();
+    pairs.finish()?;
+    Ok(Json(api.app.test_durations(&asker.project, &pipeline).await?))
 }

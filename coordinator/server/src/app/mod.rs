@@ -16,6 +16,7 @@ pub mod list_decisions;
 pub mod list_pools;
 pub mod list_runs;
 pub mod list_steps;
+pub mod list_tests;
 pub mod objects;
 pub mod promote;
 pub mod prompts;
@@ -30,6 +31,7 @@ pub mod show_evidence;
 pub mod show_run;
 pub mod store_plan;
 pub mod submit_run;
+pub mod why_cached;
 pub mod why_waiting;
 
 use std::sync::Arc;

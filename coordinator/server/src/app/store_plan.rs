@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maestro_engine::forecast::{Forecast, Results};
 use maestro_engine::plan::answer::{Known, answers};
 use maestro_engine::plan::sources::Sources;
-use maestro_engine::plan::{CheckedPlan, Request, compile};
+use maestro_engine::plan::{CheckedPlan, Request, UNKNOWN_DURATIONS, compile};
 use maestro_schemas::api::plans::PlanStored;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::RunId;
@@ -69,6 +69,7 @@ impl App {
             inputs: &inputs,
             sources: Sources::NONE,
             catalogue: &catalogue,
+            durations: &UNKNOWN_DURATIONS,
         };
         let compiled = compile(request).map_err(|faults| Error::Unsound(faults.to_string()))?;
         let checked =

@@ -45,6 +45,7 @@ pub mod settlement;
 pub mod shard;
 pub mod step;
 pub mod submission;
+pub mod tested;
 pub mod token;
 
 use sqlx::PgConnection;
@@ -93,7 +94,7 @@ pub enum Error {
 
 impl Error {
     /// For `map_err`: names what was being done.
-    fn doing(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+    pub(crate) fn doing(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { action, source }
     }
 

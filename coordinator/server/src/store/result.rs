@@ -86,6 +86,48 @@ pub async fn latest_parts(
     rows.into_iter().map(|(step, parts)| Ok((step, json::value("result.parts", &parts)?))).collect()
 }
 
+/// What went into the key of a step's latest result that was made before a time, and the run that
+/// made it; `run` is not looked at.
+pub async fn parts_before(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    (pipeline, step): (&str, &str),
+    (run, before_ms): (RunId, u64),
+) -> Result<Option<(RunId, BTreeMap<String, Digest>)>, Error> {
+    let row: Option<(uuid::Uuid, String)> = sqlx::query_as(
+        "select run, parts::text from result
+          where project = $1 and pipeline = $2 and step = $3 and run <> $4
+            and made_at <= to_timestamp($5::float8 / 1000)
+          order by made_at desc limit 1",
+    )
+    .bind(project.as_str())
+    .bind(pipeline)
+    .bind(step)
+    .bind(run.uuid())
+    .bind(before_ms as f64)
+    .fetch_optional(db)
+    .await
+    .map_err(Error::doing("look for an earlier result"))?;
+    row.map(|(run, parts)| Ok((RunId::from_uuid(run), json::value("result.parts", &parts)?)))
+        .transpose()
+}
+
+/// The run that made the result of a key.
+pub async fn maker(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    key: Digest,
+) -> Result<Option<RunId>, Error> {
+    let run: Option<uuid::Uuid> =
+        sqlx::query_scalar("select run from result where project = $1 and key = $2")
+            .bind(project.as_str())
+            .bind(key.as_bytes().as_slice())
+            .fetch_optional(db)
+            .await
+            .map_err(Error::doing("look for who made a result"))?;
+    Ok(run.map(RunId::from_uuid))
+}
+
 /// Forgets results whose artifacts are gone, so that their steps run again. `of` is the run that
 /// made the result: a newer one of the same key is left alone.
 pub async fn forget(

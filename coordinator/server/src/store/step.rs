@@ -79,6 +79,46 @@ pub async fn concluded(
     rows.into_iter().map(StepRecord::row).collect()
 }
 
+/// How a step ended without an attempt, and why, if it did.
+pub async fn conclusion(
+    db: impl PgExecutor<'_>,
+    run: RunId,
+    step: StepAddress,
+) -> Result<Option<(String, String)>, Error> {
+    sqlx::query_as(
+        "select state, reason from step where run = $1 and node = $2 and item = $3 and visit = 0",
+    )
+    .bind(run.uuid())
+    .bind(int(step.node))
+    .bind(int(step.item))
+    .fetch_optional(db)
+    .await
+    .map_err(Error::doing("read how a step ended"))
+}
+
+/// When a step's first attempt was decided, in milliseconds since 1970, if it was.
+pub async fn begun_at_ms(
+    db: impl PgExecutor<'_>,
+    run: RunId,
+    step: StepAddress,
+) -> Result<Option<u64>, Error> {
+    let at: Option<i64> = sqlx::query_scalar(
+        "select min(decided_at_ms) from (
+           select decided_at_ms from attempt
+            where run = $1 and node = $2 and item = $3 and visit = 0
+           union all
+           select decided_at_ms from dispatch
+            where run = $1 and node = $2 and item = $3 and visit = 0) begun",
+    )
+    .bind(run.uuid())
+    .bind(int(step.node))
+    .bind(int(step.item))
+    .fetch_one(db)
+    .await
+    .map_err(Error::doing("read when a step began"))?;
+    at.map(|at| unsigned("decided_at_ms", at)).transpose()
+}
+
 /// Live attempts of some nodes, items of fan-outs included.
 pub async fn live(
     db: impl PgExecutor<'_>,

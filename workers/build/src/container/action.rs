@@ -23,6 +23,7 @@ use super::plan::{self, Names};
 use super::refusal::Refusal;
 use super::registry::{self, Client};
 use super::sbom;
+use crate::caches::Caches;
 use crate::command::CommandLine;
 use crate::environment::{self, Places, Variables};
 use crate::error::Error;
@@ -281,7 +282,8 @@ impl Action<'_> {
 
     /// The variables of a program of this step.
     pub(super) fn variables(&self) -> Result<Variables, Error> {
-        environment::of_step(self.settings, self.places, self.task, Variables::new())
+        let caches = Caches::of_project(self.settings, self.task);
+        environment::of_step(self.settings, self.places, self.task, (Variables::new(), &caches))
     }
 
     /// Runs a program in the workspace; its output goes to the log.

@@ -127,11 +127,9 @@ impl Confinement {
             limits_by: host.holder.kind(),
             limits,
             tools: host.tools(level),
+            caches: place.cache_names.clone(),
         };
-        let directories = Directories {
-            own: vec![place.own.to_owned()],
-            shared: place.caches.into_iter().collect(),
-        };
+        let directories = Directories { own: vec![place.own.to_owned()], shared: place.caches };
         Ok(Self { helper: host.helper.clone(), directories, spec, applied, cage, egress })
     }
 
@@ -227,7 +225,7 @@ fn means(
     (network, egress): (&Network, Option<&Egress>),
     own: &Path,
 ) -> io::Result<Means> {
-    let view = || View::of(place.settings, &host.readable, place.places, place.caches.clone());
+    let view = || View::of(place.settings, &host.readable, place.places, &place.caches);
     match (level, &host.bubblewrap) {
         (Level::Bubblewrap, Some(tool)) => {
             bubblewrap::prepare(own)?;

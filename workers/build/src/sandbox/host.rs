@@ -63,8 +63,10 @@ pub(crate) struct Place<'a> {
     pub(crate) places: &'a Places,
     /// The execution's own directory, which the step does not see as a whole.
     pub(crate) own: &'a Path,
-    /// Where its package managers keep what they fetched.
-    pub(crate) caches: Option<PathBuf>,
+    /// Directories that it shares with other executions.
+    pub(crate) caches: Vec<PathBuf>,
+    /// Their names.
+    pub(crate) cache_names: Vec<String>,
 }
 
 impl Host {
@@ -174,7 +176,8 @@ impl Host {
             network: if self.level == Level::Plain { Network::FULL } else { Network::NONE },
             resources: Resources::default(),
         };
-        let place = Place { settings, places: &places, own, caches: None };
+        let (caches, cache_names) = (Vec::new(), Vec::new());
+        let place = Place { settings, places: &places, own, caches, cache_names };
         let confinement = Confinement::make(self, place, &wanted, None)?;
         // Another program than the helper would not say this.
         let line = CommandLine::of(&["printf", "%s-%s", "it", "works"]);

@@ -75,7 +75,7 @@ impl View {
         settings: &Settings,
         more: &[PathBuf],
         places: &Places,
-        own: Option<PathBuf>,
+        caches: &[PathBuf],
     ) -> Self {
         let mut read: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
         read.extend(std::env::split_paths(&settings.path).flat_map(|path| around(&path)));
@@ -87,7 +87,7 @@ impl View {
         let mut write: Vec<PathBuf> =
             [&places.workspace, &places.home, &places.temporary].map(Clone::clone).into();
         write.extend(places.output.parent().map(Path::to_owned));
-        write.extend(own);
+        write.extend(caches.iter().cloned());
         Self { read, write }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     fn the_systems_root_is_never_shown_as_a_whole() {
         let settings = Settings { path: "/bin".into(), ..Settings::default() };
         let places = Places::below(Path::new("/nowhere"));
-        let view = View::of(&settings, &[PathBuf::from("/")], &places, None);
+        let view = View::of(&settings, &[PathBuf::from("/")], &places, &[]);
         assert!(!view.read.contains(&PathBuf::from("/")), "{view:?}");
         assert!(view.read.contains(&PathBuf::from("/usr")));
     }

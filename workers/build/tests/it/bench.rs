@@ -178,6 +178,7 @@ pub(crate) fn shell(script: &str) -> Task {
         workspace: Workspace::Empty,
         inputs: Vec::new(),
         outputs: Vec::new(),
+        beside: Default::default(),
         cap_microusd: None,
         traceparent: None,
     }

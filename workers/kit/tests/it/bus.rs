@@ -201,6 +201,7 @@ pub fn task(action: &str) -> Task {
         workspace: Workspace::default(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        beside: Default::default(),
         cap_microusd: None,
         traceparent: None,
     }

@@ -77,7 +77,9 @@ impl Builder<'_> {
             }
         };
         let step = self.graph.drafts.get(draft).map(|draft| &draft.site.step);
-        if step.is_some_and(|step| step.for_each.is_some() || step.matrix.is_some()) {
+        if step.is_some_and(|step| {
+            step.for_each.is_some() || step.matrix.is_some() || step.split.is_some()
+        }) {
             return Err(Fault::new(
                 Code::UnknownReference,
                 at,

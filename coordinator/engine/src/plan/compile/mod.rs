@@ -11,8 +11,10 @@
 //! | `half` | values that are known in part |
 //! | `hash` | `PATH.hash` and `hash('glob')` to digests |
 //! | `node`, `condition`, `policy`, `secret`, `artifact` | a gathered step to a node of the plan |
+//! | `beside` | what stands beside a step's command |
 //! | `assemble` | nodes in order, with edges and keys |
 //! | `fan_out` | `for_each` and `matrix` to items |
+//! | `split` | files shared out over copies of a step |
 //! | `workspace` | the files that a step sees |
 //! | `sandbox` | how a step is kept apart from its worker's host, and so its pool |
 //! | `action` | the catalogue, and what is not in it |
@@ -22,6 +24,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maestro_schemas::api::plans::Catalogue;
+use maestro_schemas::api::tested::Durations;
 use maestro_schemas::artifact::Tree;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::plan::{PLAN_VERSION, Plan, Stage, Unresolved};
@@ -35,6 +38,7 @@ use crate::pipeline::{Code, DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Fault, Sou
 mod action;
 mod artifact;
 mod assemble;
+mod beside;
 mod condition;
 mod fan_out;
 mod gather;
@@ -48,6 +52,7 @@ mod reference;
 mod resolve;
 mod sandbox;
 mod secret;
+mod split;
 mod uses;
 mod workspace;
 
@@ -64,7 +69,12 @@ pub struct Request<'a> {
     pub sources: Sources<'a>,
     /// The actions that workers announced.
     pub catalogue: &'a Catalogue,
+    /// How long tests took before.
+    pub durations: &'a Durations,
 }
+
+/// Nothing is known of how long tests took.
+pub static UNKNOWN_DURATIONS: Durations = Durations { steps: BTreeMap::new() };
 
 /// A plan, and what goes with it.
 #[derive(Debug, Clone, PartialEq)]

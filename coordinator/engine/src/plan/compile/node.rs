@@ -17,7 +17,7 @@ use super::order::Edges;
 use super::policy::{cache, microusd};
 use super::resolve::{Resolver, Spot};
 use super::workspace::Trees;
-use super::{Report, Request, action, fan_out, secret};
+use super::{Report, Request, action, secret};
 use crate::pipeline::diagnostic::list;
 use crate::pipeline::yaml::{Kind, Marked, Path};
 use crate::pipeline::{Code, DIAGNOSTICS_MAX, Fault, Position, schema};
@@ -129,11 +129,12 @@ impl Builder<'_> {
         faults.0.extend(parameters(frame, draft, info));
         let (with, env, templated) = self.resolved(&site, &mut faults);
         let secrets = secret::secrets(&site, &env, &mut faults);
-        let for_each = faults.take(fan_out::fan_out(&site, self.resolver));
+        let for_each = faults.take(self.items(&site));
         let condition = faults.take(self.condition(&site));
         let effect = step.effect.or(info.map(|info| info.effect)).unwrap_or_default();
         let (cached, salt) = faults.take(cache(&site, effect));
         let outputs = self.artifacts(&site, &mut faults);
+        let beside = self.beside(&site, &pool, &mut faults);
         let mut reads = self.resolver.take_reads();
         let inputs = self.inputs(&site, &mut reads, &mut faults);
         let (timeout_ms, retry, resources) = (
@@ -179,6 +180,7 @@ impl Builder<'_> {
             workspace,
             inputs,
             outputs,
+            beside,
             pool: sandbox.pool,
         };
         if !faults.0.is_empty() {
@@ -287,7 +289,8 @@ impl SiteOf<'_> {
     }
 
     fn has_items(&self) -> bool {
-        self.draft.site.step.for_each.is_some() || self.draft.site.step.matrix.is_some()
+        let step = &self.draft.site.step;
+        step.for_each.is_some() || step.matrix.is_some() || step.split.is_some()
     }
 
     pub fn spot(&self, key: &str, items: bool) -> Spot<'_> {

@@ -145,6 +145,16 @@ pub async fn load_former(
     only(complete(conn, rows.collect()).await?)
 }
 
+/// A run of a project, ended or not, for who looks at it; absent where there is none.
+pub async fn load_seen(
+    conn: &mut PgConnection,
+    project: &ProjectName,
+    run: RunId,
+) -> Result<Option<LoadedRun>, Error> {
+    let rows = one(conn, run).await?.into_iter().filter(|row| row.project == project.as_str());
+    only(complete(conn, rows.collect()).await?)
+}
+
 async fn one(conn: &mut PgConnection, run: RunId) -> Result<Option<RunRecord>, Error> {
     sqlx::query_as(ONE)
         .bind(run.uuid())

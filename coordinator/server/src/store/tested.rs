@@ -1,0 +1,422 @@
+//! What tests said, by the attempt that ran them. Rows are made from objects, by whoever looks first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maestro_schemas::artifact::Artifact;
+use maestro_schemas::id::RunId;
+use maestro_schemas::name::ProjectName;
+use maestro_schemas::step::StepAddress;
+use maestro_schemas::tested::{TESTS_MEDIA_TYPE, TestCase, TestOutcome, TestReport, TestTotals};
+use sqlx::{FromRow, PgExecutor, Postgres, Transaction};
+
+use super::number::unsigned;
+use super::{Error, json};
+
+/// The most attempts of a run whose reports are looked at.
+pub const REPORTS_MAX: i32 = 10_000;
+
+/// How many reports of one step are kept as rows; of older ones the objects stay.
+const REPORTS_KEPT: i64 = 500;
+
+/// An attempt, or with number 0 a step that took over a known result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The step.
+    pub step: StepAddress,
+    /// The attempt's number.
+    pub number: u32,
+}
+
+/// An attempt that names a report.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Which.
+    pub place: Place,
+    /// When it ended, by the shard's clock.
+    pub ended_at_ms: u64,
+    /// The report.
+    pub report: Artifact,
+}
+
+/// Whose report rows are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// The tenant.
+    pub project: &'a ProjectName,
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// The run.
+    pub run: RunId,
+    /// The step's id in the plan.
+    pub step: &'a str,
+}
+
+/// A report as its row says, without its cases.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Whose it is.
+    pub place: Place,
+    /// How many ended how.
+    pub totals: TestTotals,
+    /// What could not be read.
+    pub warnings: Vec<String>,
+}
+
+const NAMED: &str = "
+  select node, item, visit, number, ended_at_ms, artifacts::text from attempt
+   where run = $1 and artifacts::text like '%' || $2 || '%'
+  union all
+  select node, item, visit, 0, ended_at_ms, artifacts::text from step
+   where run = $1 and artifacts::text like '%' || $2 || '%'
+  order by node, item, visit, number limit $3";
+
+const KEPT: &str = "
+  select node, item, visit, number, passed, failed, errors, skipped, left_out, duration_ms,
+         warnings::text as warnings
+    from test_report where run = $1 order by node, item, visit, number limit $2";
+
+const CASES: &str = "
+  select c.node, c.item, c.visit, c.number, c.ordinal, c.suite, c.class, c.name, c.file, c.outcome,
+         c.duration_us, c.message
+    from test_case c
+   where c.run = $1 and (c.node, c.item, c.visit, c.number, c.ordinal) > ($2, $3, $4, $5, $6)
+     and (not $7 or c.outcome in ('failed', 'error'))
+     and not exists (select from test_report r
+                      where r.run = c.run and r.node = c.node and r.item = c.item
+                        and (r.visit, r.number) > (c.visit, c.number))
+   order by c.node, c.item, c.visit, c.number, c.ordinal limit $8";
+
+const INSERT_REPORT: &str = "
+  insert into test_report (run, node, item, visit, number, project, pipeline, step, digest, passed,
+                           failed, errors, skipped, left_out, duration_ms, warnings, ended_at_ms)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::json, $17)
+  on conflict do nothing";
+
+const INSERT_CASES: &str = "
+  insert into test_case (run, node, item, visit, number, ordinal, suite, class, name, file, outcome,
+                         duration_us, message)
+  select $1, $2, $3, $4, $5, ordinal - 1, suite, class, name, file, outcome, duration_us, message
+    from unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[])
+      with ordinality as x (suite, class, name, file, outcome, duration_us, message, ordinal)";
+
+const LET_GO: &str = "
+  delete from test_report
+   where project = $1 and pipeline = $2 and step = $3 and run <> $4
+     and ended_at_ms < (select ended_at_ms from test_report
+                         where project = $1 and pipeline = $2 and step = $3
+                         order by ended_at_ms desc offset $5 limit 1)";
+
+const LAST_RUNS: &str = "
+  select id from run
+   where project = $1 and pipeline = $2 and state in ('succeeded', 'failed', 'cancelled')
+   order by id desc limit $3";
+
+// A run counts once for each name, whichever of its attempts and copies told of it last.
+const DURATIONS: &str = "
+  with recent as (
+    select r.step, r.run, dense_rank() over (partition by r.step order by max(r.ended_at_ms) desc) as place
+      from test_report r where r.project = $1 and r.pipeline = $2 group by r.step, r.run),
+  told as (
+    select r.step, r.run, coalesce(c.file, c.class) as name, sum(c.duration_us) as took
+      from recent
+      join test_report r on r.run = recent.run and r.step = recent.step
+      join test_case c on c.run = r.run and c.node = r.node and c.item = r.item and c.visit = r.visit
+                      and c.number = r.number
+     where recent.place <= $3 and r.project = $1 and r.pipeline = $2 and r.number > 0
+       and c.duration_us is not null and coalesce(c.file, c.class) <> ''
+       and not exists (select from test_report l
+                        where l.run = r.run and l.node = r.node and l.item = r.item
+                          and (l.visit, l.number) > (r.visit, r.number))
+     group by 1, 2, 3)
+  select step, name, (percentile_disc(0.5) within group (order by took))::bigint
+    from told group by step, name order by step, name limit $4";
+
+/// Of how many of a step's last runs durations are told.
+const RUNS_TOLD: i64 = 10;
+
+/// The most durations that are told.
+const DURATIONS_MAX: i64 = 50_000;
+
+/// The attempts and steps of a run that name a report, in the plan's order.
+pub async fn named(db: impl PgExecutor<'_>, run: RunId) -> Result<Vec<Named>, Error> {
+    let rows: Vec<(i32, i32, i32, i32, i64, String)> = sqlx::query_as(NAMED)
+        .bind(run.uuid())
+        .bind(TESTS_MEDIA_TYPE)
+        .bind(REPORTS_MAX)
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("look for test reports"))?;
+    let mut named = Vec::new();
+    for (node, item, visit, number, ended_at_ms, artifacts) in rows {
+        let artifacts: Vec<Artifact> = json::value("artifacts", &artifacts)?;
+        let report = artifacts.into_iter().find(|one| one.media_type == TESTS_MEDIA_TYPE);
+        if let Some(report) = report {
+            let place = place(node, item, visit, number)?;
+            let ended_at_ms = unsigned("ended_at_ms", ended_at_ms)?;
+            named.push(Named { place, ended_at_ms, report });
+        }
+    }
+    Ok(named)
+}
+
+/// The reports of a run that are rows already.
+pub async fn kept(db: impl PgExecutor<'_>, run: RunId) -> Result<Vec<Kept>, Error> {
+    let rows: Vec<ReportRecord> = sqlx::query_as(KEPT)
+        .bind(run.uuid())
+        .bind(REPORTS_MAX)
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("read test reports"))?;
+    rows.into_iter().map(ReportRecord::kept).collect()
+}
+
+/// Cases of a run's last reports after a place, at most `count_max`.
+pub async fn cases(
+    db: impl PgExecutor<'_>,
+    run: RunId,
+    after: Option<(Place, u32)>,
+    (only_bad, count_max): (bool, u16),
+) -> Result<Vec<(Place, u32, TestCase)>, Error> {
+    let after = after.map(|(place, ordinal)| {
+        let StepAddress { node, item, visit } = place.step;
+        (int(node), int(item), int(visit), int(place.number), int(ordinal))
+    });
+    let (node, item, visit, number, ordinal) = after.unwrap_or((-1, 0, 0, 0, 0));
+    let rows: Vec<CaseRecord> = sqlx::query_as(CASES)
+        .bind(run.uuid())
+        .bind(node)
+        .bind(item)
+        .bind(visit)
+        .bind(number)
+        .bind(ordinal)
+        .bind(only_bad)
+        .bind(i32::from(count_max))
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("read test cases"))?;
+    rows.into_iter().map(CaseRecord::case).collect()
+}
+
+/// Makes rows of a report; those that are there stay. The oldest reports of the step are let go.
+pub async fn keep(
+    transaction: &mut Transaction<'_, Postgres>,
+    owner: Owner<'_>,
+    named: &Named,
+    report: &TestReport,
+) -> Result<(), Error> {
+    if insert_report(transaction, owner, named, report).await? == 0 {
+        return Ok(());
+    }
+    insert_cases(transaction, owner.run, named.place, &report.cases).await?;
+    sqlx::query(LET_GO)
+        .bind(owner.project.as_str())
+        .bind(owner.pipeline)
+        .bind(owner.step)
+        .bind(owner.run.uuid())
+        .bind(REPORTS_KEPT)
+        .execute(&mut **transaction)
+        .await
+        .map_err(Error::doing("let old test reports go"))?;
+    Ok(())
+}
+
+/// The youngest runs of a pipeline that have ended.
+pub async fn last_runs(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    pipeline: &str,
+    count_max: u8,
+) -> Result<Vec<RunId>, Error> {
+    let rows: Vec<uuid::Uuid> = sqlx::query_scalar(LAST_RUNS)
+        .bind(project.as_str())
+        .bind(pipeline)
+        .bind(i32::from(count_max))
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("look for a pipeline's last runs"))?;
+    Ok(rows.into_iter().map(RunId::from_uuid).collect())
+}
+
+/// For each step of a pipeline, how long its tests took: the middle one of its last runs, in
+/// microseconds, by file or else by class.
+pub async fn durations(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    pipeline: &str,
+) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Error> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(DURATIONS)
+        .bind(project.as_str())
+        .bind(pipeline)
+        .bind(RUNS_TOLD)
+        .bind(DURATIONS_MAX)
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("read how long tests took"))?;
+    let mut steps: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (step, name, duration_us) in rows {
+        let duration = unsigned("duration_us", duration_us)?;
+        steps.entry(step).or_default().insert(name, duration);
+    }
+    Ok(steps)
+}
+
+async fn insert_report(
+    transaction: &mut Transaction<'_, Postgres>,
+    owner: Owner<'_>,
+    named: &Named,
+    report: &TestReport,
+) -> Result<u64, Error> {
+    let StepAddress { node, item, visit } = named.place.step;
+    let totals = report.totals;
+    let warnings = json::text(&report.warnings)
+        .map_err(|error| Error::unreadable("test_report.warnings", error))?;
+    let done = sqlx::query(INSERT_REPORT)
+        .bind(owner.run.uuid())
+        .bind(int(node))
+        .bind(int(item))
+        .bind(int(visit))
+        .bind(int(named.place.number))
+        .bind(owner.project.as_str())
+        .bind(owner.pipeline)
+        .bind(owner.step)
+        .bind(named.report.digest.as_bytes().as_slice())
+        .bind(int(totals.passed))
+        .bind(int(totals.failed))
+        .bind(int(totals.errors))
+        .bind(int(totals.skipped))
+        .bind(int(totals.left_out))
+        .bind(bigint(totals.duration_ms))
+        .bind(warnings)
+        .bind(bigint(named.ended_at_ms))
+        .execute(&mut **transaction)
+        .await
+        .map_err(Error::doing("keep a test report"))?;
+    Ok(done.rows_affected())
+}
+
+async fn insert_cases(
+    transaction: &mut Transaction<'_, Postgres>,
+    run: RunId,
+    place: Place,
+    cases: &[TestCase],
+) -> Result<(), Error> {
+    let StepAddress { node, item, visit } = place.step;
+    fn each<T>(cases: &[TestCase], of: impl Fn(&TestCase) -> T) -> Vec<T> {
+        cases.iter().map(of).collect()
+    }
+    sqlx::query(INSERT_CASES)
+        .bind(run.uuid())
+        .bind(int(node))
+        .bind(int(item))
+        .bind(int(visit))
+        .bind(int(place.number))
+        .bind(each(cases, |case| case.suite.clone()))
+        .bind(each(cases, |case| case.class.clone()))
+        .bind(each(cases, |case| case.name.clone()))
+        .bind(each(cases, |case| case.file.clone()))
+        .bind(each(cases, |case| case.outcome.as_str()))
+        .bind(each(cases, |case| case.duration_us.map(bigint)))
+        .bind(each(cases, |case| case.message.clone()))
+        .execute(&mut **transaction)
+        .await
+        .map_err(Error::doing("keep test cases"))?;
+    Ok(())
+}
+
+/// The last report of each step, of all of a run's.
+pub fn last_of_each(kept: Vec<Kept>) -> Vec<Kept> {
+    let mut seen = BTreeSet::new();
+    let mut last: Vec<Kept> = kept
+        .into_iter()
+        .rev()
+        .filter(|kept| seen.insert((kept.place.step.node, kept.place.step.item)))
+        .collect();
+    last.reverse();
+    last
+}
+
+#[derive(FromRow)]
+struct ReportRecord {
+    node: i32,
+    item: i32,
+    visit: i32,
+    number: i32,
+    passed: i32,
+    failed: i32,
+    errors: i32,
+    skipped: i32,
+    left_out: i32,
+    duration_ms: i64,
+    warnings: String,
+}
+
+impl ReportRecord {
+    fn kept(self) -> Result<Kept, Error> {
+        Ok(Kept {
+            place: place(self.node, self.item, self.visit, self.number)?,
+            totals: TestTotals {
+                passed: unsigned("passed", self.passed)?,
+                failed: unsigned("failed", self.failed)?,
+                errors: unsigned("errors", self.errors)?,
+                skipped: unsigned("skipped", self.skipped)?,
+                left_out: unsigned("left_out", self.left_out)?,
+                duration_ms: unsigned("duration_ms", self.duration_ms)?,
+            },
+            warnings: json::value("test_report.warnings", &self.warnings)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct CaseRecord {
+    node: i32,
+    item: i32,
+    visit: i32,
+    number: i32,
+    ordinal: i32,
+    suite: String,
+    class: String,
+    name: String,
+    file: Option<String>,
+    outcome: String,
+    duration_us: Option<i64>,
+    message: Option<String>,
+}
+
+impl CaseRecord {
+    fn case(self) -> Result<(Place, u32, TestCase), Error> {
+        let outcome = TestOutcome::parse(&self.outcome);
+        let case = TestCase {
+            suite: self.suite,
+            class: self.class,
+            name: self.name,
+            file: self.file,
+            outcome: outcome.ok_or_else(|| Error::unreadable("outcome", &self.outcome))?,
+            duration_us: self.duration_us.map(|us| unsigned("duration_us", us)).transpose()?,
+            message: self.message,
+        };
+        let place = place(self.node, self.item, self.visit, self.number)?;
+        Ok((place, unsigned("ordinal", self.ordinal)?, case))
+    }
+}
+
+fn place(node: i32, item: i32, visit: i32, number: i32) -> Result<Place, Error> {
+    Ok(Place {
+        step: StepAddress {
+            node: unsigned("node", node)?,
+            item: unsigned("item", item)?,
+            visit: unsigned("visit", visit)?,
+        },
+        number: unsigned("number", number)?,
+    })
+}
+
+/// No row has a larger number than a column holds, so that the largest stands for those beyond.
+fn int(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// The same for a column of type `bigint`.
+fn bigint(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
