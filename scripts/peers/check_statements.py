@@ -50,6 +50,11 @@ def check_statement(payload):
     statement = json_format.Parse(payload, statement_pb2.Statement())
     Statement.copy_from_pb(statement).validate()
     predicate = json.loads(payload)["predicate"]
+    if statement.predicate_type.startswith("https://slsa.dev/verification_summary/"):
+        # One text in in-toto's type, and a list in SLSA's specification, which decides.
+        levels = predicate.pop("verifiedLevels")
+        if not levels or not all(isinstance(level, str) for level in levels):
+            raise ValueError(f"verifiedLevels: {levels!r} is no list of texts")
     if statement.predicate_type in PREDICATES:
         json_format.ParseDict(predicate, PREDICATES[statement.predicate_type]())
 

@@ -38,6 +38,9 @@ stages:
         artifacts: { app: app.tar }
 "#;
 
+/// Anything may go to staging.
+const PROMOTION: &str = "package maestro.promotion\n\nallow if input.environment == \"staging\"\n";
+
 /// A directory with a local stack of its own, and the evidence of a run in it.
 pub struct Scene {
     dir: TempDir,
@@ -52,6 +55,9 @@ impl Scene {
     fn new() -> Self {
         let scene = Self::bare();
         fs::write(scene.path("maestro.yaml"), PIPELINE).expect("a file");
+        let global = scene.path("policies/global");
+        fs::create_dir_all(&global).expect("a directory");
+        fs::write(global.join("promotion.rego"), PROMOTION).expect("a file");
         scene
     }
 
@@ -85,6 +91,9 @@ impl Scene {
     fn evidence(&self) -> Evidence {
         self.run(&["run"]);
         self.run(&["run"]);
+        self.run(&["evidence", "export", "last", "--to", "first"]);
+        let app = self.path("first/artifacts/build/pack/app").display().to_string();
+        self.run(&["promote", &app, "--to", "staging", "--run", "last"]);
         self.run(&["evidence", "export", "last", "--to", "out"]);
         Evidence::of(&self.path("out"), self.path("keys"))
     }
@@ -248,8 +257,8 @@ fn other_peoples_verifiers_take_the_evidence_of_a_run_and_refuse_each_flipped_bi
     let bundles = &evidence.bundles;
     assert_eq!(
         bundles.len(),
-        3,
-        "a manifest, a statement of this run and one of the first: {bundles:?}"
+        4,
+        "a manifest, a statement of this run, one of the first, and a promotion: {bundles:?}"
     );
     for said in evidence.by_sigstore(bundles) {
         assert_eq!(said["refused"], Value::Null, "{said}");
@@ -281,7 +290,8 @@ fn other_peoples_verifiers_take_the_evidence_of_a_run_and_refuse_each_flipped_bi
 fn a_statement_that_is_of_another_form_is_refused_by_in_totos_types() {
     let scene = Scene::new();
     let evidence = scene.evidence();
-    let statement = evidence.bundles.iter().find(|path| !path.ends_with("manifest.sigstore.json"));
+    let is_statement = |path: &&PathBuf| path.to_string_lossy().contains("/statements/");
+    let statement = evidence.bundles.iter().find(is_statement);
     let bundle = read(statement.expect("a statement"));
     let (_, signed) = payload(&bundle);
     let text = String::from_utf8(signed).expect("text");

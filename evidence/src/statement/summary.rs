@@ -17,8 +17,14 @@ pub const PASSED: &str = "PASSED";
 /// The version of SLSA that levels are of.
 pub const SLSA_VERSION: &str = "1.1";
 
-/// The name of a run's manifest among what was read.
-pub const MANIFEST_NAME: &str = "manifest";
+/// Names the policies. SLSA's own type knows their uri and digest, and no name.
+pub const POLICIES_URI: &str = "maestro:policies";
+
+/// Names a run's manifest among what was read.
+pub const MANIFEST_URI: &str = "maestro:evidence/manifest";
+
+/// Names a statement among what was read.
+pub const STATEMENT_URI: &str = "maestro:evidence/statement";
 
 /// What was verified of an artifact, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::key::ring::Trust;
 use crate::moment::Moment;
 use crate::statement::Statement;
 use crate::statement::run::file;
-use crate::statement::summary::{MANIFEST_NAME, PASSED, PROMOTION_PREFIX, Summary};
+use crate::statement::summary::{MANIFEST_URI, PASSED, PROMOTION_PREFIX, Summary};
 
 /// The most summaries of a directory.
 pub const PROMOTIONS_MAX: usize = 1_000;
@@ -106,7 +106,7 @@ fn promoted(
     if summary.verification_result != PASSED {
         return Err(format!("its result is {:?}, not {PASSED:?}", summary.verification_result));
     }
-    let mut read = summary.input_attestations.iter().filter(|one| one.name == MANIFEST_NAME);
+    let mut read = summary.input_attestations.iter().filter(|one| one.uri == MANIFEST_URI);
     if !read.any(|one| one.digest.as_sha256() == Some(manifest)) {
         return Err("it was signed over another manifest than the one here".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use maestro_evidence::moment::Moment;
 use maestro_evidence::statement::summary::{
-    PASSED, PROMOTION_PREFIX, SLSA_VERSION, Summary, VERIFIER, Verifier,
+    PASSED, POLICIES_URI, PROMOTION_PREFIX, SLSA_VERSION, Summary, VERIFIER, Verifier,
 };
 use maestro_evidence::statement::{Descriptor, Digests, Statement};
 use maestro_policies::input::{Now, Promotion as Asked};
@@ -227,7 +227,7 @@ fn summary(
 ) -> Statement<Summary> {
     let level = if is_local { "SLSA_BUILD_LEVEL_1" } else { "SLSA_BUILD_LEVEL_2" };
     let policy = Descriptor {
-        name: "policies".to_owned(),
+        uri: POLICIES_URI.to_owned(),
         digest: Digests::sha256(policy),
         ..Descriptor::default()
     };

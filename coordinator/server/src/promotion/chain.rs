@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use maestro_evidence::moment::Moment;
 use maestro_evidence::sbom;
 use maestro_evidence::statement::provenance::{MADE_PREFIX, Provenance};
+use maestro_evidence::statement::summary::STATEMENT_URI;
 use maestro_evidence::statement::{Descriptor, Digests, Statement, Subject};
 use maestro_evidence::verify::verified;
 use maestro_policies::input::{Made, Source};
@@ -112,9 +113,9 @@ impl Chain {
     ) -> Result<Vec<Digest>, Unproven> {
         let known = Some(Digests::sha256(digest));
         if !self.read.iter().any(|one| Some(&one.digest) == known.as_ref()) {
-            let name = "statement".to_owned();
+            let uri = STATEMENT_URI.to_owned();
             let digest = Digests::sha256(digest);
-            self.read.push(Descriptor { name, digest, ..Descriptor::default() });
+            self.read.push(Descriptor { uri, digest, ..Descriptor::default() });
         }
         self.keys.insert(key);
         self.builders.insert(statement.predicate.run_details.builder.id.clone());

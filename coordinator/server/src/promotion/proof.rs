@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maestro_evidence::key::KeyId;
 use maestro_evidence::statement::run::{RunEvidence, file};
-use maestro_evidence::statement::summary::MANIFEST_NAME;
+use maestro_evidence::statement::summary::MANIFEST_URI;
 use maestro_evidence::statement::{Descriptor, Digests, Statement};
 use maestro_evidence::verify::verified;
 use maestro_schemas::digest::Digest;
@@ -68,8 +68,8 @@ impl<'a> Proof<'a> {
 
     /// The manifest, among what was read.
     pub(super) fn descriptor(&self) -> Descriptor {
-        let name = MANIFEST_NAME.to_owned();
-        Descriptor { name, digest: Digests::sha256(self.digest), ..Descriptor::default() }
+        let uri = MANIFEST_URI.to_owned();
+        Descriptor { uri, digest: Digests::sha256(self.digest), ..Descriptor::default() }
     }
 
     /// The digests of the statements that the manifest names.
