@@ -66,6 +66,10 @@ pub enum Command {
     Evidence(commands::evidence::Args),
     /// Check that evidence, or an artifact, is what was signed.
     Verify(commands::verify::Args),
+    /// Let an artifact go to an environment, where its evidence holds and policies permit it.
+    Promote(commands::promote::Args),
+    /// List which artifact may go where.
+    Promotions(commands::promotions::Args),
     /// Make, list, rotate and revoke the keys that sign.
     Keys(commands::keys::Args),
     /// Say what a directory's project is made of, as a CycloneDX document.
@@ -115,6 +119,8 @@ impl Command {
             Self::Artifacts(args) => commands::artifacts::perform(args, global, output).await,
             Self::Evidence(args) => commands::evidence::perform(args, global, output).await,
             Self::Verify(args) => commands::verify::perform(args, global, output).await,
+            Self::Promote(args) => commands::promote::perform(args, global, output).await,
+            Self::Promotions(args) => commands::promotions::perform(args, global, output).await,
             Self::Keys(args) => commands::keys::perform(args, output).await,
             Self::Sbom(args) => commands::sbom::perform(&args, output),
             Self::Cost(args) => commands::cost::perform(args, global, output).await,

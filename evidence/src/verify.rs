@@ -5,6 +5,7 @@
 //! | [`files`] | is each file what the manifest says, and is there no other |
 //! | [`records`] | what do the records say of the run and of its attempts |
 //! | [`chain`] | is each artifact the subject of a good statement, back to the sources |
+//! | [`promotions`] | where may which artifact go, by summaries that were signed later |
 //! | [`expect`] | is it what somebody expected of it |
 //!
 //! First the list of keys by its root, then the manifest by a key of the list, then the rest by the
@@ -13,6 +14,7 @@
 pub mod chain;
 pub mod expect;
 mod files;
+pub mod promotions;
 mod records;
 
 use std::path::Path;
@@ -28,6 +30,7 @@ use crate::statement::Statement;
 use crate::statement::run::{RunEvidence, file};
 use chain::Link;
 use expect::Expectation;
+use promotions::Promoted;
 
 /// The most failures that are told.
 pub const FAILURES_MAX: usize = 50;
@@ -67,6 +70,9 @@ pub struct Finding {
     /// How the artifact that was asked about was made, back to its sources; where none was asked
     /// about, how each was.
     pub chain: Vec<Link>,
+    /// Where artifacts may go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<Promoted>,
     /// What does not hold, the first link first; at most [`FAILURES_MAX`].
     pub failures: Vec<Failure>,
 }
@@ -100,6 +106,8 @@ pub const UNLISTED: &str = "MAE-7092";
 pub const CONTRADICTION: &str = "MAE-7093";
 /// An artifact, or what it was made from, that no statement is about.
 pub const BROKEN: &str = "MAE-7094";
+/// A promotion that cannot be believed.
+pub const PROMOTION: &str = "MAE-7097";
 /// Something else than was expected.
 pub const UNEXPECTED: &str = "MAE-7095";
 
@@ -113,6 +121,8 @@ pub fn directory(directory: &Path, question: &Question) -> Finding {
         finding.statements = statements.len();
         records.compare(&statements, &mut finding);
         finding.chain = chain::links(&listing, &statements, question.artifact, &mut finding);
+        let of = (&listing, question.artifact);
+        promotions::check(directory, &manifest, of, &mut finding);
         question.expect.hold(&manifest.statement, &records, &statements, &mut finding);
         finding.run = Some(manifest.statement.predicate);
     }
@@ -122,6 +132,8 @@ pub fn directory(directory: &Path, question: &Question) -> Finding {
 
 /// The list of keys and the manifest, both verified.
 struct Manifest {
+    /// Of its bundle.
+    digest: Digest,
     trust: Trust,
     statement: Statement<RunEvidence>,
 }
@@ -158,7 +170,7 @@ fn opened(directory: &Path, question: &Question, finding: &mut Finding) -> Optio
     match verified(&manifest, &trust, signed) {
         Ok((key, statement)) => {
             finding.key = Some(key.to_string());
-            Some(Manifest { trust, statement })
+            Some(Manifest { digest: Digest::of(&manifest), trust, statement })
         }
         Err(what) => {
             finding.fail(SIGNATURE, file::MANIFEST, what);
@@ -168,7 +180,10 @@ fn opened(directory: &Path, question: &Question, finding: &mut Finding) -> Optio
 }
 
 /// A statement whose signature holds, by a key that was good when the statement says it was signed.
-fn verified<P: crate::statement::Predicate>(
+///
+/// # Errors
+/// What does not hold, in words.
+pub fn verified<P: crate::statement::Predicate>(
     bundle: &[u8],
     trust: &Trust,
     signed_on: impl Fn(&Statement<P>) -> Option<Moment>,

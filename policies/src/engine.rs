@@ -18,7 +18,7 @@ use regorus::{Engine, Value};
 
 use crate::bundle::{self, Bundle};
 use crate::fault::{self, Fault};
-use crate::input::{Cost, Input, PromptUse, RouteChoice};
+use crate::input::{Cost, Input, Promotion, PromptUse, RouteChoice};
 use crate::verdict::{ALLOW, Clause, DENIALS, of_allow, of_denial, reason};
 use crate::{check, dialect, negation, walk};
 
@@ -63,6 +63,7 @@ impl Question {
             Hook::RouteChoice => Self::of(&serde_json::from_str::<RouteChoice>(json)?.completed()),
             Hook::Cost => Self::of(&serde_json::from_str::<Cost>(json)?),
             Hook::PromptUse => Self::of(&serde_json::from_str::<PromptUse>(json)?),
+            Hook::Promotion => Self::of(&serde_json::from_str::<Promotion>(json)?),
         })
     }
 
@@ -120,6 +121,11 @@ impl Compiled {
     pub fn decides(&self, hook: Hook) -> bool {
         let rules = self.hooks.get(&hook);
         rules.is_some_and(|rules| rules.allow.is_some() || !rules.denials.is_empty())
+    }
+
+    /// Whether that package says what may be done, and not only what may not.
+    pub fn permits(&self, hook: Hook) -> bool {
+        self.hooks.get(&hook).is_some_and(|rules| rules.allow.is_some())
     }
 
     /// An evaluator of one's own; it shares what was compiled.

@@ -4,6 +4,8 @@
 //! has to say no. The JSON of these types is what `input` is in a policy, and `check` refuses a
 //! policy that asks for a field that its hook does not have.
 
+mod promotion;
+
 use std::collections::BTreeSet;
 
 use maestro_schemas::digest::Digest;
@@ -11,6 +13,8 @@ use maestro_schemas::verdict::Hook;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
+
+pub use promotion::{Bills, Evidenced, Made, Now, Promotion, Source, StepEnd};
 
 /// What a hook can be asked about.
 pub trait Input: Serialize {
@@ -154,6 +158,10 @@ pub struct Prompt {
     pub labels: BTreeSet<String>,
 }
 
+impl Input for Promotion {
+    const HOOK: Hook = Hook::Promotion;
+}
+
 impl Input for RouteChoice {
     const HOOK: Hook = Hook::RouteChoice;
 }
@@ -184,6 +192,7 @@ pub fn schema(hook: Hook) -> serde_json::Value {
         Hook::RouteChoice => generator.into_root_schema_for::<RouteChoice>(),
         Hook::Cost => generator.into_root_schema_for::<Cost>(),
         Hook::PromptUse => generator.into_root_schema_for::<PromptUse>(),
+        Hook::Promotion => generator.into_root_schema_for::<Promotion>(),
     };
     schema.to_value()
 }

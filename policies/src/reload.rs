@@ -143,6 +143,26 @@ impl Session {
         })
     }
 
+    /// The same, and denied where no bundle that holds has a rule `allow` for the hook: for what nobody may
+    /// do but by a policy's leave.
+    pub fn leave<I: Input>(&mut self, project: &ProjectName, input: &I) -> Verdict {
+        let mut verdict = self.verdict(project, input);
+        let own = format!("{PROJECTS}/{project}");
+        let permits = [GLOBAL, own.as_str()].into_iter().any(|place| {
+            let slot = self.version.places.get(place).filter(|slot| !slot.gone);
+            slot.and_then(|slot| slot.compiled.as_ref()).is_some_and(|it| it.permits(I::HOOK))
+        });
+        if !permits {
+            let package = I::HOOK.package();
+            let message = format!(
+                "no policy of package {package} has a rule allow, so nothing is permitted; write one"
+            );
+            verdict.reasons.push(reason(package, message));
+            verdict.allowed = false;
+        }
+        verdict
+    }
+
     /// The number of the version that answered last.
     pub fn version(&self) -> u64 {
         self.version.number

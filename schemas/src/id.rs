@@ -157,6 +157,8 @@ ids! {
     DecisionId = "dec";
     /// What somebody did that is no command about a run; its entry in the audit log bears it.
     ActId = "act";
+    /// An artifact's leave to go to an environment.
+    PromotionId = "prm";
 }
 
 #[cfg(test)]

@@ -21,11 +21,13 @@ pub enum Hook {
     Cost,
     /// May this step use this prompt?
     PromptUse,
+    /// May this artifact go to this environment?
+    Promotion,
 }
 
 impl Hook {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::RouteChoice, Self::Cost, Self::PromptUse];
+    pub const ALL: [Self; 4] = [Self::RouteChoice, Self::Cost, Self::PromptUse, Self::Promotion];
 
     /// Its name, as it is written in JSON and on the command line.
     pub const fn name(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Hook {
             Self::RouteChoice => "route-choice",
             Self::Cost => "cost",
             Self::PromptUse => "prompt-use",
+            Self::Promotion => "promotion",
         }
     }
 
@@ -42,6 +45,7 @@ impl Hook {
             Self::RouteChoice => "maestro.routing",
             Self::Cost => "maestro.cost",
             Self::PromptUse => "maestro.prompts",
+            Self::Promotion => "maestro.promotion",
         }
     }
 }

@@ -81,6 +81,7 @@ async fn serve_api(cluster: &Cluster, stop: &CancellationToken) -> Client {
         objects: cluster.store.clone(),
         metrics: Metrics::new(),
         router: Default::default(),
+        keys: None,
         keyring: Keyring::of(Arc::new(KeyFile::at(key_file))),
     };
     let api = api::open(parts, stop).await.expect("the API opens");

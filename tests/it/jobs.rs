@@ -37,6 +37,7 @@ async fn a_job_by_subject_becomes_a_run_once_and_a_bad_one_a_dead_letter() {
             objects: cluster.store.clone(),
             metrics: maestro_telemetry::metrics::Metrics::new(),
             router: Default::default(),
+            keys: None,
             keyring: Default::default(),
         },
         &stop,

@@ -87,6 +87,7 @@ async fn sixteen_workers_and_two_routers_try_a_dead_provider_out_once_per_interv
             objects: cluster.store.clone(),
             metrics: maestro_telemetry::metrics::Metrics::new(),
             router: router(&cluster, &config),
+            keys: None,
             keyring: Default::default(),
         };
         api::open(parts, &stop).await.expect("an API");

@@ -136,6 +136,7 @@ pub async fn serve_api(
         objects: cluster.store.clone(),
         metrics: Metrics::new(),
         router,
+        keys: None,
         keyring: Default::default(),
     };
     let api = api::open(parts, stop).await.expect("an API");

@@ -84,6 +84,7 @@ impl Scene {
             objects: cluster.store.clone(),
             metrics: maestro_telemetry::metrics::Metrics::new(),
             router: routing::Options { config, policies },
+            keys: None,
             keyring: Default::default(),
         };
         api::open(parts, &stop).await.expect("the API opens");

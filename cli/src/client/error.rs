@@ -127,6 +127,7 @@ impl Error {
 
 fn exit(problem: &Problem) -> Exit {
     match problem.status {
+        _ if !problem.reasons.is_empty() => Exit::PolicyDenied,
         401 | 403 => Exit::Authentication,
         404 => Exit::NotFound,
         408 | 504 => Exit::TimedOut,
@@ -146,6 +147,7 @@ mod tests {
             detail: String::new(),
             code: "MAE-1".into(),
             hint: None,
+            reasons: Vec::new(),
         }))
     }
 

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod objects;
 pub mod plans;
 pub mod pools;
+pub mod promotions;
 pub mod prompts;
 pub mod request;
 pub mod route;

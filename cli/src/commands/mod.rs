@@ -15,6 +15,8 @@ pub mod logs;
 pub mod plan;
 pub mod policy;
 pub mod pools;
+pub mod promote;
+pub mod promotions;
 pub mod prompts;
 pub mod route;
 pub mod router;

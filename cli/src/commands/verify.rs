@@ -48,9 +48,12 @@ pub struct Args {
 }
 
 /// What is asked about.
-enum What {
+pub(super) enum What {
+    /// All of a directory.
     Everything,
+    /// A run.
     Run(RunName),
+    /// An artifact.
     Artifact(Digest),
 }
 
@@ -107,7 +110,7 @@ async fn find(dir: PathBuf, question: Question) -> Result<Finding, Error> {
     verifying.await.map_err(|error| Error::service("verify", error))
 }
 
-fn what(named: Option<&str>) -> Result<What, Error> {
+pub(super) fn what(named: Option<&str>) -> Result<What, Error> {
     let Some(named) = named else { return Ok(What::Everything) };
     let path = Path::new(named);
     if path.join("oci-layout").is_file() {
@@ -182,6 +185,10 @@ fn tell(finding: &Finding, paint: Paint) -> String {
             .extend(run.left_out.iter().map(|note| paint.warn(&format!("not    {}", clean(note)))));
     }
     lines.extend(finding.chain.iter().map(|link| made(link, paint)));
+    lines.extend(finding.promotions.iter().map(|one| {
+        let where_to = paint.bold(&clean(&one.environment));
+        format!("may go {where_to} {}\n       verified {} by key {}", one.artifact, one.at, one.key)
+    }));
     for failure in &finding.failures {
         let (code, file) = (failure.code, clean(&failure.file));
         lines.push(format!(

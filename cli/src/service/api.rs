@@ -11,6 +11,7 @@ use maestro_server::api::{Api, admit};
 use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
 use maestro_server::app::secrets::Keyring;
+use maestro_server::notary::keys::Keys;
 use maestro_server::routing::{self, Routing};
 use maestro_server::store::token::{self, TokenRow};
 use maestro_server::store::{self, connect, shard};
@@ -42,6 +43,8 @@ pub struct Parts<'a> {
     pub metrics: Metrics,
     /// Where the router finds what it is told.
     pub router: routing::Options,
+    /// What signs promotions; absent where nothing is signed.
+    pub keys: Option<Keys>,
     /// What wraps the keys of secrets.
     pub keyring: Keyring,
 }
@@ -49,7 +52,7 @@ pub struct Parts<'a> {
 /// Connects an API, which takes no requests yet, and opens the door for jobs by subject and for
 /// questions to the router and for secrets, which do until `stop`.
 pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Error> {
-    let Parts { bus, database_url, objects, metrics, router, keyring } = parts;
+    let Parts { bus, database_url, objects, metrics, router, keys, keyring } = parts;
     let unreachable = |source| Error::service("reach the bus for the API", source);
     let connection = Connection::open(bus).await.map_err(unreachable)?;
     let bus = Bus::open(connection).await.map_err(unreachable)?;
@@ -63,7 +66,7 @@ pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Err
             tracing::error!(%error, "questions to the router cannot be heard");
         }
     });
-    let app = App { pool, bus: Arc::new(bus), objects, routing, keyring };
+    let app = App { pool, bus: Arc::new(bus), objects, routing, keys, keyring };
     let asked = rpc::secrets::run(app.clone(), stop.clone());
     tokio::spawn(async move {
         if let Err(error) = asked.await {

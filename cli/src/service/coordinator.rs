@@ -78,6 +78,7 @@ pub struct Settings {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
     let metrics = Metrics::new();
     let config = config(&settings, metrics.clone())?;
+    let keys = config.keys.clone();
     let halt = stop.child_token();
     let mut folding = coordinator::start(config, halt.clone())
         .map_err(|source| Error::service("start the coordinator", source))?;
@@ -87,7 +88,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         folded.map_err(|source| Error::service("go on as coordinator", source))
     };
     let serving = async {
-        let served = serve_api(&settings, metrics, halt.clone()).await;
+        let served = serve_api(&settings, (metrics, keys), halt.clone()).await;
         halt.cancel();
         served
     };
@@ -144,7 +145,7 @@ fn at_least(text: &str, least: Duration, spoken: &str) -> Result<Duration, Strin
 /// Serves the API where an address is given; waits for the end where none is.
 async fn serve_api(
     settings: &Settings,
-    metrics: Metrics,
+    (metrics, keys): (Metrics, Option<Keys>),
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let Some(address) = settings.listen else {
@@ -166,6 +167,7 @@ async fn serve_api(
             config: settings.router_config.clone(),
             policies: settings.policies.clone(),
         },
+        keys,
         keyring: keyring(
             settings.secrets_kms_key.as_deref(),
             settings.secrets_key_file.as_deref(),

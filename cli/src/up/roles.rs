@@ -84,6 +84,7 @@ impl Roles {
             objects: store.clone(),
             metrics,
             router: router(project),
+            keys: Some(keys(stack)),
             keyring: keyring(stack)?,
         };
         let api = api::open(parts, &stop).await?;

@@ -39,7 +39,7 @@ fn until_signed(session: &Session) {
 }
 
 /// Does something to the rows of the stack's database.
-fn in_database(session: &Session, statements: &[&str]) {
+pub fn in_database(session: &Session, statements: &[&str]) {
     let read = |path| serde_json::from_str::<Value>(&session.read(path).unwrap()).unwrap();
     let (state, secrets) = (read(".maestro/state.json"), read(".maestro/credentials.json"));
     let password = secrets["secrets"]["postgres"].as_str().unwrap();

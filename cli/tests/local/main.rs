@@ -10,6 +10,7 @@
 mod audit;
 mod end;
 mod evidence;
+mod promote;
 mod prompts;
 mod reuse;
 mod session;

@@ -7,6 +7,7 @@ pub mod coordinator;
 mod fold;
 pub mod intake;
 pub mod notary;
+pub mod promotion;
 pub mod recent;
 pub mod routing;
 pub mod rpc;

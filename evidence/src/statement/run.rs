@@ -49,6 +49,9 @@ pub mod file {
     pub const KEYS: &str = "keys.json";
     /// The root key, in PEM, for `openssl` and for people. It is read by nobody here.
     pub const ROOT: &str = "root.pub";
+    /// The directory of summaries: which artifact may go where. They are signed when somebody promotes one,
+    /// so the manifest does not name them.
+    pub const PROMOTIONS: &str = "promotions";
     /// The run's row.
     pub const RUN: &str = "run.json";
     /// The plan.

@@ -5,6 +5,21 @@ use serde::{Deserialize, Serialize};
 use super::{Descriptor, Predicate};
 use crate::moment::Moment;
 
+/// Who verifies what is to be promoted.
+pub const VERIFIER: &str = "https://maestro.dev/verifiers/promotion/v1";
+
+/// Before the environment in a resource's uri.
+pub const PROMOTION_PREFIX: &str = "maestro:promotion/";
+
+/// The result of what may go.
+pub const PASSED: &str = "PASSED";
+
+/// The version of SLSA that levels are of.
+pub const SLSA_VERSION: &str = "1.1";
+
+/// The name of a run's manifest among what was read.
+pub const MANIFEST_NAME: &str = "manifest";
+
 /// What was verified of an artifact, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -38,6 +38,9 @@ pub struct Expectation {
     /// Steps that succeeded.
     #[serde(default)]
     pub steps: BTreeSet<String>,
+    /// Environments that the artifact may go to; where none is asked about, some artifact.
+    #[serde(default)]
+    pub promoted: BTreeSet<String>,
 }
 
 impl Expectation {
@@ -61,6 +64,11 @@ impl Expectation {
         }
         for step in self.steps.difference(&records.succeeded) {
             finding.fail(UNEXPECTED, file::MANIFEST, format!("step {step:?} has not succeeded"));
+        }
+        let promoted = finding.promotions.iter().map(|one| one.environment.clone()).collect();
+        for environment in self.promoted.difference(&promoted) {
+            let what = format!("nothing that is asked about may go to {environment:?}");
+            finding.fail(UNEXPECTED, file::PROMOTIONS, what);
         }
         for stated in statements {
             for what in self.broken_by(stated) {

@@ -10,7 +10,7 @@ use maestro_schemas::artifact::{Tree, TreeEntryKind};
 use maestro_schemas::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::{CHANGED, Finding, Manifest, UNLISTED};
+use super::{CHANGED, Finding, Manifest, UNLISTED, promotions};
 use crate::key::PublicKey;
 use crate::statement::run::{FILES_MAX, file};
 use crate::tree::{self, Limits};
@@ -220,6 +220,8 @@ fn walk(root: &Path, directory: &Path, listing: &Listing, finding: &mut Finding)
                 }
             }
             _ if [file::MANIFEST, file::KEYS, file::ROOT].contains(&name.as_str()) => {}
+            // Written after the manifest, and believed by their own signatures.
+            Ok(kind) if kind.is_file() && promotions::is_one(&name) => {}
             _ if !listing.files.contains_key(&name) => {
                 finding.fail(UNLISTED, name, "a file that nobody signed");
             }

@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod plans;
 pub mod pools;
 pub mod problem;
+pub mod promotions;
 pub mod prompts;
 pub mod route;
 pub mod runs;

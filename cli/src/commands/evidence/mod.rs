@@ -1,6 +1,7 @@
 //! `maestro evidence`: what was signed of a run, as plain files.
 
 mod export;
+mod promotions;
 mod write;
 
 use crate::args::Global;

@@ -17,6 +17,7 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::id::RunId;
 use tokio::time::{Instant, sleep};
 
+use super::promotions;
 use crate::client::Client;
 use crate::commands::artifacts::fetch;
 use crate::error::Error;
@@ -63,12 +64,13 @@ pub async fn write(
     let (links, executable) = (Vec::new(), HashSet::new());
     let mut writing = Writing { client, run, place: place.path(), output, links, executable };
     let files = writing.files(&bundle).await?;
+    let promotions = promotions::write(client, run, place.path(), output).await?;
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755))
         .map_err(Error::file("write", path))?;
     fs::rename(place.path(), path).map_err(Error::file("write", path))?;
     // It has its name now, and there is nothing to take away.
     let _ = place.keep();
-    Ok(files)
+    Ok(files + promotions)
 }
 
 /// Waits until the run's evidence is signed.
@@ -170,7 +172,7 @@ impl Writing<'_> {
     }
 }
 
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     make_parent(path)?;
     fs::write(path, bytes).map_err(Error::file("write", path))
 }
@@ -192,7 +194,7 @@ fn below(place: &Path, name: &str) -> Result<PathBuf, Error> {
     }
 }
 
-fn checked(what: &str, expected: Digest, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+pub(super) fn checked(what: &str, expected: Digest, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
     let found = Digest::of(&bytes);
     match found == expected {
         true => Ok(bytes),

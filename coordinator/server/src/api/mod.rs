@@ -27,6 +27,7 @@ pub mod openapi;
 mod plans;
 mod pools;
 pub mod problem;
+mod promotions;
 mod prompts;
 pub mod role;
 pub mod route;
@@ -88,6 +89,7 @@ pub fn routes() -> Vec<Route> {
         pools::routes(),
         catalogue::routes(),
         cost::routes(),
+        promotions::routes(),
         prompts::routes(),
         evidence::routes(),
         audit::routes(),

@@ -4,6 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maestro_schemas::api::problem::Problem;
+use maestro_schemas::verdict::Reason;
 
 use crate::{app, store};
 
@@ -94,6 +95,12 @@ kinds! {
     Unlogged = "MAE-7074", 409, "not in the audit log yet", Some("try again in a few seconds; a coordinator with keys signs what waits");
     /// What stands in object storage is not the tree that was signed.
     AuditBroken = "MAE-7073", 500, "the audit log is broken", Some("`maestro audit verify` names what was changed");
+    /// The policies forbid the promotion.
+    PromotionDenied = "MAE-7100", 403, "the promotion is denied", Some("each reason says what would make it pass; docs/supply-chain.md has the policies' fields");
+    /// The artifact's evidence does not hold, or is not there.
+    Unproven = "MAE-7101", 409, "the artifact has no good evidence", Some("`maestro verify DIGEST` names the link that fails; a run is signed within seconds of its end");
+    /// There is no key to sign with.
+    NoSigner = "MAE-7102", 409, "the server signs nothing", Some("start the coordinator that serves the API with --keys");
     /// A value cannot be a secret.
     SecretUnfit = "MAE-7050", 422, "not a secret", None;
     /// The secret is set.
@@ -126,6 +133,7 @@ impl Refusal {
             detail: detail.into(),
             code: kind.code().to_owned(),
             hint: kind.hint().map(str::to_owned),
+            reasons: Vec::new(),
         }))
     }
 
@@ -138,7 +146,14 @@ impl Refusal {
             detail,
             code,
             hint: None,
+            reasons: Vec::new(),
         }))
+    }
+
+    /// The same, with what policies have against it.
+    fn because(mut self, reasons: Vec<Reason>) -> Self {
+        self.0.reasons = reasons;
+        self
     }
 
     /// The document.
@@ -201,6 +216,11 @@ impl From<app::Error> for Refusal {
                 tracing::error!(event = "audit_broken", detail, "the audit log is broken");
                 Self::new(Kind::AuditBroken, detail)
             }
+            app::Error::Denied { reasons, .. } => {
+                Self::new(Kind::PromotionDenied, detail).because(reasons)
+            }
+            app::Error::Unproven(_) => Self::new(Kind::Unproven, detail),
+            app::Error::NoSigner => Self::new(Kind::NoSigner, detail),
             app::Error::Unavailable(_) => Self::new(Kind::Unavailable, detail),
         }
     }

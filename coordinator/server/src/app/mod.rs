@@ -18,6 +18,7 @@ pub mod list_runs;
 pub mod list_steps;
 pub mod list_tests;
 pub mod objects;
+pub mod promote;
 pub mod prompts;
 pub mod read_log;
 pub mod rerun;
@@ -39,6 +40,7 @@ use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::name::ProjectName;
 use sqlx::PgPool;
 
+use crate::notary::keys::Keys;
 use crate::routing::Routing;
 use crate::store;
 use bus::Bus;
@@ -54,6 +56,8 @@ pub struct App {
     pub objects: ArtifactStore,
     /// Which model a prompt goes to.
     pub routing: Routing,
+    /// What signs promotions; absent where nothing is signed.
+    pub keys: Option<Keys>,
     /// What wraps the keys of secrets.
     pub keyring: secrets::Keyring,
 }
@@ -136,6 +140,22 @@ pub enum Error {
     /// The audit log does not hold together.
     #[error("the audit log does not hold together: {0}")]
     Broken(String),
+    /// The policies do not let an artifact go somewhere.
+    #[error("{artifact} may not go to {environment}: {}", told(.reasons))]
+    Denied {
+        /// The artifact.
+        artifact: maestro_schemas::digest::Digest,
+        /// Where to.
+        environment: String,
+        /// What each rule has against it.
+        reasons: Vec<maestro_schemas::verdict::Reason>,
+    },
+    /// What is known of an artifact does not hold.
+    #[error("{0}")]
+    Unproven(String),
+    /// There is no key to sign with.
+    #[error("this server has no key, so it can sign no promotion")]
+    NoSigner,
     /// Something that is needed does not answer now.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -149,6 +169,11 @@ impl Error {
     fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { field, message: message.into() }
     }
+}
+
+fn told(reasons: &[maestro_schemas::verdict::Reason]) -> String {
+    let told = reasons.iter().map(|reason| format!("{} ({})", reason.message, reason.rule));
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// Whether a text may stand in rows and on terminals: no row holds NUL, and no line of a list more

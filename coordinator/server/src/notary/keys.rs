@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use maestro_evidence::key::home::Home;
 use maestro_evidence::key::next::Next;
+use maestro_evidence::key::ring::Trust;
 use maestro_evidence::key::{Error, Signer};
 use maestro_schemas::digest::Digest;
 use tokio::sync::Mutex;
@@ -68,6 +69,16 @@ impl Keys {
     /// Where the file cannot be read.
     pub fn ring_bytes(&self) -> Result<Vec<u8>, Error> {
         self.home.ring_bytes()
+    }
+
+    /// The same, verified.
+    pub(crate) fn trust(&self) -> Result<Trust, Error> {
+        self.home.trust()
+    }
+
+    /// Whether they are a local stack's own, which whoever runs it can read.
+    pub(crate) const fn are_local(&self) -> bool {
+        self.makes
     }
 
     fn is_valid(&self, signer: &dyn Signer) -> bool {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use maestro_policies::input::Promotion;
 use maestro_policies::reload::{Policies, Session, Status};
 use maestro_router::config::Config;
 use maestro_router::decide::{Facts, Failure, Policy, Reason, Verdict, estimates};
@@ -110,6 +111,11 @@ impl Judge {
         denied
             .filter(|denied| !denied.reasons.is_empty())
             .map_or(Ok(()), |denied| Err(Error::Prompt(denied)))
+    }
+
+    /// Whether an artifact may go where it is to go.
+    pub fn promotion(&self, project: &ProjectName, asked: &Promotion) -> verdict::Verdict {
+        self.with_session(|session| session.leave(project, asked))
     }
 
     fn with_session<T>(&self, ask: impl FnOnce(&mut Session) -> T) -> T {

@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use maestro_policies::input::Promotion;
 use maestro_policies::reload::Policies;
 use maestro_router::decide::{Facts, Failure};
 use maestro_router::live::Live;
@@ -41,6 +42,7 @@ use maestro_schemas::call::CallOutcome;
 use maestro_schemas::id::{CoordinatorId, DecisionId};
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{Purpose, Registered, RouteDecision, RouteRequest};
+use maestro_schemas::verdict::Verdict;
 use maestro_telemetry::metrics::Metrics;
 use sqlx::PgPool;
 use tokio::sync::broadcast;
@@ -161,6 +163,12 @@ impl Routing {
             (Some(_), Some(prompt)) => self.shared.registry.find(project, prompt).await.map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// What the policies say of a promotion; nothing where there are none. Takes up to some tenths of a
+    /// second: call it where one may block.
+    pub fn judge_promotion(&self, project: &ProjectName, asked: &Promotion) -> Option<Verdict> {
+        self.shared.judge.as_ref().map(|judge| judge.promotion(project, asked))
     }
 
     /// What was remembered of prompts is asked for anew: one has a new version or label.

@@ -270,3 +270,39 @@ pub async fn about(
     .map_err(Error::doing("look for a statement"))?;
     Ok(row.map(|(run, body)| (RunId::from_uuid(run), body)))
 }
+
+/// The newest run whose statement says how something was made.
+pub async fn newest_about(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    made: Digest,
+) -> Result<Option<RunId>, Error> {
+    let run: Option<uuid::Uuid> = sqlx::query_scalar(
+        "select run from evidence_subject where project = $1 and digest = $2
+          order by run desc limit 1",
+    )
+    .bind(project.as_str())
+    .bind(made.as_bytes().as_slice())
+    .fetch_optional(db)
+    .await
+    .map_err(Error::doing("look for the newest statement"))?;
+    Ok(run.map(RunId::from_uuid))
+}
+
+/// The newest statements about something, at most 1,000.
+pub async fn statements_about(
+    db: impl PgExecutor<'_>,
+    project: &ProjectName,
+    made: Digest,
+) -> Result<Vec<Digest>, Error> {
+    let found: Vec<Vec<u8>> = sqlx::query_scalar(
+        "select statement from evidence_subject where project = $1 and digest = $2
+          order by run desc limit 1000",
+    )
+    .bind(project.as_str())
+    .bind(made.as_bytes().as_slice())
+    .fetch_all(db)
+    .await
+    .map_err(Error::doing("look for statements"))?;
+    found.iter().map(|bytes| json::digest("evidence_subject.statement", bytes)).collect()
+}

@@ -29,6 +29,7 @@ mod number;
 pub mod plan;
 pub mod probe;
 pub mod project_object;
+pub mod promotion;
 pub mod prompt;
 mod records;
 pub mod result;

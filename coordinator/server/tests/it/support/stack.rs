@@ -106,7 +106,14 @@ impl Stack {
         let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
         tokio::spawn(asked);
-        let app = App { pool, bus: Arc::new(bus), objects: objects.clone(), routing, keyring };
+        let app = App {
+            pool,
+            bus: Arc::new(bus),
+            objects: objects.clone(),
+            routing,
+            keys: None,
+            keyring,
+        };
         tokio::spawn(rpc::secrets::run(app.clone(), stop.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

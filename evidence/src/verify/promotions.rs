@@ -1,0 +1,122 @@
+//! Which artifact may go where: summaries that were signed after the manifest, each about an artifact of
+//! it. That one is missing is not seen: nobody has to promote anything.
+
+use std::path::Path;
+
+use maestro_schemas::digest::Digest;
+use serde::Serialize;
+
+use super::files::{Listing, read};
+use super::{Finding, Manifest, PROMOTION, verified};
+use crate::dsse::BUNDLE_BYTES_MAX;
+use crate::key::ring::Trust;
+use crate::moment::Moment;
+use crate::statement::Statement;
+use crate::statement::run::file;
+use crate::statement::summary::{MANIFEST_NAME, PASSED, PROMOTION_PREFIX, Summary};
+
+/// The most summaries of a directory.
+pub const PROMOTIONS_MAX: usize = 1_000;
+
+/// What a summary's file ends with.
+const SUFFIX: &str = ".sigstore.json";
+
+/// That an artifact may go to an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Promoted {
+    /// Where to.
+    pub environment: String,
+    /// The artifact.
+    pub artifact: Digest,
+    /// When its evidence was verified.
+    pub at: Moment,
+    /// The digest of the policies that permitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+    /// The levels that were found.
+    pub levels: Vec<String>,
+    /// The key that signed it.
+    pub key: String,
+    /// The summary's file.
+    pub statement: String,
+}
+
+/// Whether a path is a summary's.
+pub(super) fn is_one(path: &str) -> bool {
+    let name = path.strip_prefix(file::PROMOTIONS).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| !name.contains('/') && name.ends_with(SUFFIX))
+}
+
+/// Checks every summary, and tells of those that hold; where one artifact is asked about, of its own.
+pub(super) fn check(
+    directory: &Path,
+    manifest: &Manifest,
+    (listing, asked): (&Listing, Option<Digest>),
+    finding: &mut Finding,
+) {
+    let artifacts: Vec<Digest> = listing.artifacts().map(|(_, digest)| digest).collect();
+    for name in names(directory, finding) {
+        let bytes = read(&directory.join(&name), BUNDLE_BYTES_MAX as u64).unwrap_or_default();
+        match promoted(&bytes, &manifest.trust, manifest.digest, &name) {
+            Ok(one) if artifacts.contains(&one.artifact) => {
+                let is_asked = asked.is_none_or(|asked| asked == one.artifact);
+                finding.promotions.extend(Some(one).filter(|_| is_asked));
+            }
+            Ok(one) => {
+                let what = format!("it is about {}, which is no artifact here", one.artifact);
+                finding.fail(PROMOTION, name, what);
+            }
+            Err(what) => finding.fail(PROMOTION, name, what),
+        }
+    }
+}
+
+/// The summaries' paths, sorted; links and pipes are found elsewhere.
+fn names(directory: &Path, finding: &mut Finding) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.join(file::PROMOTIONS));
+    let entries = entries.into_iter().flatten().filter_map(Result::ok);
+    let of = |entry: std::fs::DirEntry| {
+        format!("{}/{}", file::PROMOTIONS, entry.file_name().to_string_lossy())
+    };
+    let mut names: Vec<String> =
+        entries.map(of).filter(|name| is_one(name)).take(PROMOTIONS_MAX + 1).collect();
+    if names.len() > PROMOTIONS_MAX {
+        let what = format!("more than {PROMOTIONS_MAX} summaries");
+        finding.fail(PROMOTION, file::PROMOTIONS, what);
+    }
+    names.sort();
+    names
+}
+
+fn promoted(
+    bundle: &[u8],
+    trust: &Trust,
+    manifest: Digest,
+    path: &str,
+) -> Result<Promoted, String> {
+    let at = |statement: &Statement<Summary>| Some(statement.predicate.time_verified);
+    let (key, statement) = verified(bundle, trust, at)?;
+    let Statement { subject, predicate: summary, .. } = statement;
+    let [subject] = subject.as_slice() else {
+        return Err(format!("it is about {} things, not one", subject.len()));
+    };
+    let artifact = subject.digest.as_sha256().ok_or("its subject has no SHA-256")?;
+    let environment = summary.resource_uri.strip_prefix(PROMOTION_PREFIX);
+    let environment = environment.ok_or("it names no environment")?.to_owned();
+    if summary.verification_result != PASSED {
+        return Err(format!("its result is {:?}, not {PASSED:?}", summary.verification_result));
+    }
+    let mut read = summary.input_attestations.iter().filter(|one| one.name == MANIFEST_NAME);
+    if !read.any(|one| one.digest.as_sha256() == Some(manifest)) {
+        return Err("it was signed over another manifest than the one here".to_owned());
+    }
+    Ok(Promoted {
+        environment,
+        artifact,
+        at: summary.time_verified,
+        policy: summary.policy.digest.as_sha256(),
+        levels: summary.verified_levels,
+        key: key.to_string(),
+        statement: path.to_owned(),
+    })
+}
