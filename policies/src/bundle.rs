@@ -26,10 +26,12 @@ pub const ENTRIES_MAX: usize = 4096;
 pub const DATA: &str = "data.json";
 
 /// What comes with Maestro.
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("cost.rego", include_str!("../rego/cost.rego")),
     ("cost_test.rego", include_str!("../rego/cost_test.rego")),
     ("data.json", include_str!("../rego/data.json")),
+    ("promotion.rego", include_str!("../rego/promotion.rego")),
+    ("promotion_test.rego", include_str!("../rego/promotion_test.rego")),
     ("prompts.rego", include_str!("../rego/prompts.rego")),
     ("prompts_test.rego", include_str!("../rego/prompts_test.rego")),
     ("routing.rego", include_str!("../rego/routing.rego")),

@@ -66,7 +66,7 @@ fn shares(files: &[&str], known: &BTreeMap<String, u64>, parts: u32) -> Vec<Shar
         .collect();
     let mut sorted: Vec<u64> = known.iter().flatten().copied().collect();
     sorted.sort_unstable();
-    let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(1).max(1);
+    let middle = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(1).max(1);
     let mut order: Vec<(u64, &str)> = known
         .iter()
         .zip(files)
