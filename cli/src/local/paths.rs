@@ -25,6 +25,11 @@ impl Paths {
     pub fn at(root: &Path) -> Result<Self, Error> {
         make_dir(root)?;
         let root = root.canonicalize().map_err(Error::file("resolve", root))?;
+        // It holds passwords and keys: git passes it over, whatever the project's own list says.
+        let ignore = root.join(".gitignore");
+        if !ignore.exists() {
+            write_file(&ignore, b"*\n")?;
+        }
         Ok(Self { root })
     }
 
@@ -150,6 +155,7 @@ mod tests {
         fs::write(paths.state(), "old").unwrap();
         write_file(&paths.state(), b"new").unwrap();
         drop(append_file(&paths.up_log()).unwrap());
+        assert_eq!(fs::read(root.join(".gitignore")).unwrap(), b"*\n", "no key gets into git");
         assert_eq!(mode(paths.root()), 0o700);
         assert_eq!(mode(&paths.state()), 0o600);
         assert_eq!(mode(&paths.up_log()), 0o600);
