@@ -11,7 +11,11 @@ fn the_bundle_that_comes_with_maestro_is_valid_and_its_tests_pass() {
     let session = Session::new(&[]);
     let done = session.run(&["policy", "check"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    assert!(done.stdout.contains("3 files for route-choice, cost, prompt-use"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("4 files for route-choice, cost, prompt-use, promotion"),
+        "{}",
+        done.stdout
+    );
     let done = session.run(&["policy", "test"]);
     assert_eq!(done.code, 0, "{}", done.stdout);
     assert!(done.stdout.contains("✓ data.maestro.cost_test."), "{}", done.stdout);
