@@ -2,25 +2,18 @@
 //! log, nor in any other file that the servers and the worker wrote.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use maestro_cli::client::Client;
 use maestro_cli::client::address::Address;
-use maestro_cli::service::api::{self, Parts};
 use maestro_evidence::secret::Zeroizing;
 use maestro_evidence::secret::key_file::KeyFile;
 use maestro_schemas::id::RunId;
 use maestro_schemas::plan::{Node, Plan};
 use maestro_schemas::secret::SecretUse;
-use maestro_server::api::serve;
-use maestro_server::app::secrets::Keyring;
-use maestro_streams::topology::Role;
-use maestro_telemetry::metrics::Metrics;
-use maestro_tests::harness::{Cluster, plan_of, until};
+use maestro_tests::harness::{Cluster, Process, plan_of, until};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// What stands unchanged in every form of the value that is not Base64 or hexadecimal.
 const CORE: &str = "c4nary7f3a9c51d0e2b4";
@@ -70,26 +63,24 @@ fn plan() -> Plan {
     plan
 }
 
-/// An API with keys in this process, and a client of an admin.
-async fn serve_api(cluster: &Cluster, stop: &CancellationToken) -> Client {
+/// A coordinator with keys as a process that says all that it can, and a client of an admin.
+async fn serve_api(cluster: &Cluster) -> (Process, Client) {
     let key_file = cluster.dir().join("secrets.key");
     KeyFile::make(&key_file).expect("a key file");
-    api::admit_admin(&cluster.postgres.url(), "test", TOKEN).await.expect("a token");
-    let parts = Parts {
-        bus: cluster.bus(&Role::Api, "api"),
-        database_url: &cluster.postgres.url(),
-        objects: cluster.store.clone(),
-        metrics: Metrics::new(),
-        router: Default::default(),
-        keys: None,
-        keyring: Keyring::of(Arc::new(KeyFile::at(key_file))),
-    };
-    let api = api::open(parts, stop).await.expect("the API opens");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(serve::serve(listener, api, stop.clone()));
-    let address = Address::parse(&address).expect("an address");
-    Client::new(address, "default".parse().expect("a name"), Some(TOKEN)).expect("a client")
+    let address = listener.local_addr().expect("an address").to_string();
+    drop(listener);
+    let variables = [
+        ("MAESTRO_ADMIN_TOKEN", TOKEN),
+        ("MAESTRO_SECRETS_KEY_FILE", key_file.to_str().expect("a plain path")),
+        ("MAESTRO_LOG", "debug"),
+    ];
+    let process = cluster.spawn_coordinator_at("one", &address, &variables);
+    let address = Address::parse(&format!("http://{address}")).expect("an address");
+    let project = "default".parse().expect("a name");
+    let client = Client::new(address, project, Some(TOKEN)).expect("a client");
+    until("the API", || async { client.actions().await.ok().map(drop) }).await;
+    (process, client)
 }
 
 /// The forms in which the value's middle would show, whatever stands around it.
@@ -180,9 +171,7 @@ async fn outcome_of(rows: &PgPool, run: RunId, node: i32) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_a_step_prints_in_every_form_is_found_nowhere_afterwards() {
     let cluster = Cluster::start(&["build"]).await;
-    let coordinator = cluster.coordinator("one");
-    let stop = CancellationToken::new();
-    let client = serve_api(&cluster, &stop).await;
+    let (coordinator, client) = serve_api(&cluster).await;
     let rows = cluster.rows().await;
     let name = "canary".parse().expect("a name");
     let kept = Zeroizing::new(value().into_bytes());
@@ -210,10 +199,11 @@ async fn a_secret_that_a_step_prints_in_every_form_is_found_nowhere_afterwards()
     }
     assert!(!rows_with(&rows, &marker).await.is_empty());
     worker.terminate().await;
-    coordinator.stop().await;
+    coordinator.terminate().await;
+    let log = std::fs::read_to_string(cluster.dir().join("one.log")).expect("its log");
+    assert!(log.contains("DEBUG"), "the server said all that it can: {log}");
     // All that Postgres still had in memory is in its files then.
     sqlx::query("checkpoint").execute(&rows).await.expect("a checkpoint");
     assert_eq!(rows_with(&rows, &forms()).await, Vec::<String>::new());
     assert_eq!(files_with(cluster.dir(), &forms()), Vec::<String>::new());
-    stop.cancel();
 }

@@ -270,7 +270,8 @@ async fn evidence_is_signed_and_secrets_are_kept_by_keys_that_stay_in_kms() {
 
     let store = format!("s3://{BUCKET}/objects");
     let bucket = [&[("MAESTRO_STORE", store.as_str())], &moto.variables()[..]].concat();
-    let alone = [&[("MAESTRO_KEYS", keys), in_kms], &bucket[..]].concat();
+    let word = ("MAESTRO_KEY_PASSPHRASE", "correct horse");
+    let alone = [&[("MAESTRO_KEYS", keys), in_kms, word], &bucket[..]].concat();
     let _coordinator = scene.coordinator(&alone);
     scene.wrapped_by().await;
     let _worker = cluster.spawn_build_worker_with("builder", 1, &bucket);
@@ -286,6 +287,17 @@ async fn evidence_is_signed_and_secrets_are_kept_by_keys_that_stay_in_kms() {
     assert_eq!((&found["verified"], &found["statements"]), (&true.into(), &1.into()), "{found}");
     let is_here = cluster.store.exists(Digest::of(length.as_bytes())).await.expect("a store");
     assert!(!is_here, "it is in the bucket, and not in the directory");
+
+    // A next key in a file signs without a restart.
+    let words = ["keys", "rotate", "--keys", keys, "--json"];
+    json_of(&type_in(&[passphrase[0], word], &words, None));
+    let (run, _) = scene.run().await;
+    let out = cluster.dir().join("later");
+    let out = out.to_str().expect("a plain path");
+    json_of(&scene.type_in(&["evidence", "export", &run, "--to", out], None));
+    let later = json_of(&type_in(&[], &["verify", "--dir", out, "--json"], None));
+    assert_eq!(later["verified"], true, "{later}");
+    assert_ne!(later["key"], found["key"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

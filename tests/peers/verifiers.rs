@@ -120,8 +120,7 @@ impl Drop for Scene {
 /// Bundles as files, and the public keys that may have signed them.
 pub struct Evidence {
     keys: Vec<PathBuf>,
-    /// The files.
-    pub bundles: Vec<PathBuf>,
+    bundles: Vec<PathBuf>,
 }
 
 impl Evidence {
@@ -143,7 +142,7 @@ impl Evidence {
     }
 
     /// What Sigstore's library says of each file.
-    pub fn by_sigstore(&self, files: &[PathBuf]) -> Vec<Value> {
+    fn by_sigstore(&self, files: &[PathBuf]) -> Vec<Value> {
         let script = root().join("scripts/peers/check_bundles.cjs");
         let mut command = Command::new("node");
         command.arg(script).env("NODE_PATH", peer("node/node_modules"));
@@ -151,7 +150,7 @@ impl Evidence {
     }
 
     /// What the libraries of Python say of each file.
-    pub fn by_python(&self, files: &[PathBuf]) -> Vec<Value> {
+    fn by_python(&self, files: &[PathBuf]) -> Vec<Value> {
         let script = root().join("scripts/peers/check_statements.py");
         let mut command = Command::new("python3");
         command.arg(script).env("PYTHONPATH", peer("python"));
@@ -169,7 +168,7 @@ impl Evidence {
     }
 
     /// Whether openssl takes the signature by any of the keys.
-    pub fn by_openssl(&self, file: &Path) -> bool {
+    fn by_openssl(&self, file: &Path) -> bool {
         let bundle = read(file);
         let (kind, payload) = payload(&bundle);
         let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
@@ -183,6 +182,20 @@ impl Evidence {
             command.arg("-signature").arg(&signature).arg(&signed);
             command.output().expect("openssl").status.success()
         })
+    }
+
+    /// Each verifier takes each bundle.
+    pub fn is_taken_by_everybody(&self) {
+        for said in self.by_sigstore(&self.bundles) {
+            assert_eq!(said["refused"], Value::Null, "{said}");
+        }
+        for said in self.by_python(&self.bundles) {
+            let refused = (&said["signature"], &said["statement"]);
+            assert_eq!(refused, (&Value::Null, &Value::Null), "{said}");
+        }
+        for file in &self.bundles {
+            assert!(self.by_openssl(file), "openssl refuses {}", file.display());
+        }
     }
 
     /// Each bundle with one bit flipped, at many places of what its signature is to keep.
@@ -260,19 +273,7 @@ fn other_peoples_verifiers_take_the_evidence_of_a_run_and_refuse_each_flipped_bi
         4,
         "a manifest, a statement of this run, one of the first, and a promotion: {bundles:?}"
     );
-    for said in evidence.by_sigstore(bundles) {
-        assert_eq!(said["refused"], Value::Null, "{said}");
-    }
-    for said in evidence.by_python(bundles) {
-        assert_eq!(
-            (&said["signature"], &said["statement"]),
-            (&Value::Null, &Value::Null),
-            "{said}"
-        );
-    }
-    for file in bundles {
-        assert!(evidence.by_openssl(file), "openssl refuses {}", file.display());
-    }
+    evidence.is_taken_by_everybody();
     let flipped = evidence.flipped(&scene.path("flipped"));
     assert!(flipped.len() > 60, "{} are too few", flipped.len());
     for said in evidence.by_sigstore(&flipped) {

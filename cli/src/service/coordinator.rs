@@ -117,9 +117,10 @@ fn config(settings: &Settings, metrics: Metrics) -> Result<CoordinatorConfig, Er
 fn keys(settings: &Settings) -> Result<Option<Keys>, Error> {
     let Some(directory) = &settings.keys else { return Ok(None) };
     let home = Home::at(directory);
-    let passphrase = match home.wants_passphrase() {
-        Ok(false) => Zeroizing::default(),
-        _ => passphrase::signing()?,
+    // One that AWS KMS keeps needs none; a next one may.
+    let passphrase = match (passphrase::signing(), home.wants_passphrase()) {
+        (Err(_), Ok(false)) => Zeroizing::default(),
+        (passphrase, _) => passphrase?,
     };
     home.signer(&passphrase).map_err(|source| Error::service("open the key that signs", source))?;
     Ok(Some(Keys::of(home, passphrase)))

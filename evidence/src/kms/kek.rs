@@ -1,5 +1,7 @@
 //! A key that wraps data keys and never leaves AWS KMS: the spec `SYMMETRIC_DEFAULT`.
 //!
+//! A data key passes through the buffers of the HTTP client, which are not wiped.
+//!
 //! Whose data key it is goes along as the encryption context, which the service authenticates and
 //! writes into its own log.
 

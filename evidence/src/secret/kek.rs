@@ -8,8 +8,6 @@ use zeroize::Zeroizing;
 
 /// The bytes of a data key.
 pub const DATA_KEY_BYTES: usize = 32;
-/// The longest id of a key-encryption key.
-pub const ID_BYTES_MAX: usize = 512;
 
 /// A data key: 256 random bits, for one value. Wiped from memory when it is dropped.
 pub type DataKey = Zeroizing<[u8; DATA_KEY_BYTES]>;

@@ -5,19 +5,24 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::envelope::{self, NONCE_BYTES};
-use super::kek::{Answer, Context, DataKey, Error, Kek, Wrapped};
+use super::kek::{Answer, Context, DATA_KEY_BYTES, DataKey, Error, Kek, Wrapped};
 
 /// The most keys of a file.
 pub const KEYS_MAX: usize = 100;
 const FILE_BYTES_MAX: u64 = 16 * 1024;
 const MODE: u32 = 0o600;
+/// An id, a space, 64 digits and a line end.
+const LINE_BYTES_MAX: usize = 128;
+/// How often a file is opened anew that somebody else has just replaced.
+const HOLDS_MAX: u32 = 16;
 
 /// A file of key-encryption keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +42,15 @@ impl KeyFile {
         Self { path: path.into() }
     }
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Makes a file with one new key, and answers the key's id.
     ///
     /// # Errors
     /// Where there is something at that path already, or it cannot be written.
     pub fn make(path: &Path) -> Result<String, Error> {
         let key = Key::new()?;
-        let whole = write_beside(path, std::slice::from_ref(&key))?;
-        let made = fs::hard_link(&whole, path).map_err(failed(path, "made"));
-        fs::remove_file(&whole).map_err(failed(&whole, "removed"))?;
-        made.map(|()| key.id)
+        let whole = written_beside(path, std::slice::from_ref(&key))?;
+        whole.persist_noclobber(path).map_err(|refused| failed(path, "made")(refused.error))?;
+        Ok(key.id)
     }
 
     /// Makes a file with one new key where there is none; two that do so at once make one.
@@ -72,6 +71,7 @@ impl KeyFile {
     /// # Errors
     /// Where the file is none, is full or cannot be replaced.
     pub fn rotate(path: &Path) -> Result<String, Error> {
+        let _held = hold(path)?;
         let mut keys = read(path)?;
         if keys.len() >= KEYS_MAX {
             return Err(unfit(path, &format!("has {KEYS_MAX} keys, the most; retire one")));
@@ -88,6 +88,7 @@ impl KeyFile {
     /// # Errors
     /// Where the file is none or cannot be replaced, or the key is not there or is the first.
     pub fn retire(path: &Path, id: &str) -> Result<(), Error> {
+        let _held = hold(path)?;
         let mut keys = read(path)?;
         if keys.iter().skip(1).all(|key| key.id != id) {
             return Err(unfit(path, &format!("has no key {id} behind its first one")));
@@ -157,14 +158,7 @@ impl Key {
         let (id, text) = line.split_once(' ')?;
         let is_id = id.strip_prefix("file-").is_some_and(|id| id.parse::<Uuid>().is_ok());
         let mut bytes = DataKey::default();
-        let text = text.trim_end();
-        let digits = text.as_bytes().chunks_exact(2);
-        if !is_id || text.len() != 2 * bytes.len() || !text.is_ascii() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
+        hex::decode_to_slice(text.trim_end(), bytes.as_mut_slice()).ok().filter(|()| is_id)?;
         Some(Self { id: id.to_owned(), bytes })
     }
 }
@@ -205,45 +199,61 @@ fn read(path: &Path) -> Result<Vec<Key>, Error> {
     })
 }
 
-/// Writes a whole file beside `path`: whoever reads that sees all of the former or all of the new.
-fn write_beside(path: &Path, keys: &[Key]) -> Result<PathBuf, Error> {
-    let mut text = Zeroizing::new(String::with_capacity(keys.len() * 128));
+/// The file, held so that nobody else changes it meanwhile: who reads, changes and replaces it has it
+/// from before the first to after the last.
+fn hold(path: &Path) -> Result<fs::File, Error> {
+    for _ in 0..HOLDS_MAX {
+        let file = fs::File::open(path).map_err(failed(path, "read"))?;
+        match file.try_lock() {
+            // Whoever held it before has put another one in its place.
+            Ok(()) => {
+                let held = file.metadata().map_err(failed(path, "read"))?;
+                let there = fs::metadata(path).map_err(failed(path, "read"))?;
+                if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
+                    return Ok(file);
+                }
+            }
+            Err(fs::TryLockError::WouldBlock) => break,
+            Err(fs::TryLockError::Error(error)) => return Err(failed(path, "held")(error)),
+        }
+    }
+    Err(unfit(path, "is being changed by another process; try again"))
+}
+
+/// A whole file beside `path`, which goes away where it is not put in its place: whoever reads that one
+/// sees all of the former or all of the new.
+fn written_beside(path: &Path, keys: &[Key]) -> Result<NamedTempFile, Error> {
+    let mut text = Zeroizing::new(String::with_capacity(keys.len() * LINE_BYTES_MAX));
     for key in keys {
+        let mut digits = Zeroizing::new([0; 2 * DATA_KEY_BYTES]);
+        let written = hex::encode_to_slice(key.bytes.as_slice(), digits.as_mut_slice());
+        written.map_err(|_| unfit(path, "has a key of another length"))?;
         text.push_str(&key.id);
         text.push(' ');
-        for byte in key.bytes.iter() {
-            text.extend(
-                [byte >> 4, byte & 15]
-                    .map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')),
-            );
-        }
+        text.extend(digits.iter().copied().map(char::from));
         text.push('\n');
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", Uuid::now_v7().simple()));
-    let beside = path.with_file_name(name);
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .create_new(true)
-        .write(true)
-        .mode(MODE)
-        .open(&beside)
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(MODE))
+        .tempfile_in(directory.unwrap_or(Path::new(".")))
         .map_err(failed(path, "made"))?;
     file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
+        .and_then(|()| file.as_file().sync_all())
         .map_err(failed(path, "written"))?;
-    Ok(beside)
+    Ok(file)
 }
 
 fn replace(path: &Path, keys: &[Key]) -> Result<(), Error> {
-    let whole = write_beside(path, keys)?;
-    fs::rename(&whole, path).map_err(failed(path, "replaced"))
+    let whole = written_beside(path, keys)?;
+    whole.persist(path).map_err(|refused| failed(path, "replaced")(refused.error))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
 
     fn message(error: Error) -> String {
         error.to_string()
@@ -266,6 +276,25 @@ mod tests {
     }
 
     #[test]
+    fn two_that_rotate_at_once_lose_no_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        let first = KeyFile::make(&path).unwrap();
+        let made: Vec<String> = std::thread::scope(|scope| {
+            let rotate = || {
+                let tries = std::iter::repeat_with(|| KeyFile::rotate(&path)).take(100_000);
+                tries.flatten().take(8).collect::<Vec<_>>()
+            };
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(rotate)).collect();
+            all.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        });
+        let there = KeyFile::ids(&path).unwrap();
+        assert_eq!(made.len(), 32);
+        assert!(made.iter().chain([&first]).all(|id| there.contains(id)), "{made:?} in {there:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
     fn a_file_that_others_can_read_is_refused_with_its_mode() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys");
@@ -279,7 +308,8 @@ mod tests {
     fn what_is_no_file_of_keys_is_refused_without_a_word_of_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys");
-        for text in ["", "hunter2", "file-x 00", "\u{e9}\n"] {
+        let plus = format!("file-{} {}", Uuid::now_v7().simple(), "+f".repeat(DATA_KEY_BYTES));
+        for text in ["", "hunter2", "file-x 00", "\u{e9}\n", &plus] {
             let mut file = fs::OpenOptions::new();
             file.create(true).truncate(true).write(true).mode(MODE);
             file.open(&path).unwrap().write_all(text.as_bytes()).unwrap();

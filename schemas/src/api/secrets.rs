@@ -58,12 +58,15 @@ pub struct SecretsRevoked {
 }
 
 /// A page of data keys that were wrapped anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretsRewrapped {
     /// How many this request wrapped by the newest key-encryption key.
     pub wrapped: u32,
     /// How many are wrapped by another one still.
     pub left: u32,
+    /// How many of these no key of the server unwraps; its log names them.
+    #[serde(default)]
+    pub lost: u32,
 }
 
 /// A value that was given to an execution. The value itself is not kept with it.

@@ -84,7 +84,7 @@ impl Attempt<'_> {
         let toolchain = recipe.variables(&places.home);
         let mut variables = environment::of_step(self.settings, places, task, (toolchain, caches))?;
         let secrets = &self.execution.secrets;
-        let files = SecretFiles::put(&places.home, secrets, &mut variables).await?;
+        let files = SecretFiles::put(&places.home, secrets, &mut variables)?;
         for command in &recipe.commands {
             if recipe.shown {
                 self.execution.log.line(&format!("$ {command}")).await;

@@ -3,12 +3,13 @@
 //! A file belongs to the worker's user alone (mode 0600), lies in the execution's own home, and is
 //! overwritten and removed when the step's commands have ended, however they ended.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use maestro_kit::secrets::{Secret, Secrets};
-use tokio::io::AsyncWriteExt as _;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::environment::Variables;
 use crate::error::Error;
@@ -16,17 +17,28 @@ use crate::error::Error;
 const DIRECTORY: &str = ".maestro-secrets";
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
+/// The most of a file that is overwritten, in bytes; a step may have written more into it.
+const WIPED_BYTES_MAX: u64 = 1 << 20;
 
 /// The files of an execution's secrets. Dropped, they are gone.
 #[derive(Debug, Default)]
 pub(crate) struct SecretFiles {
-    directory: Option<PathBuf>,
-    files: Vec<PathBuf>,
+    place: Option<Place>,
+    files: Vec<(String, File)>,
+}
+
+/// Where they are, held open: the step may put something else under the same paths, which then is not
+/// what is overwritten and removed.
+#[derive(Debug)]
+struct Place {
+    home: File,
+    directory: File,
+    path: PathBuf,
 }
 
 impl SecretFiles {
     /// Adds the secrets to `variables`, and puts those into files below `home` that are to be in one.
-    pub(crate) async fn put(
+    pub(crate) fn put(
         home: &Path,
         secrets: &Secrets,
         variables: &mut Variables,
@@ -34,7 +46,7 @@ impl SecretFiles {
         let mut files = Self::default();
         for (variable, secret) in secrets {
             let value = if secret.file {
-                files.write(home, variable, secret).await?
+                files.write(home, variable, secret)?
             } else {
                 text(variable, secret)?
             };
@@ -43,35 +55,29 @@ impl SecretFiles {
         Ok(files)
     }
 
-    async fn write(
-        &mut self,
-        home: &Path,
-        variable: &str,
-        secret: &Secret,
-    ) -> Result<String, Error> {
-        let directory = home.join(DIRECTORY);
-        if self.directory.is_none() {
-            let mut builder = tokio::fs::DirBuilder::new();
-            builder
-                .mode(DIRECTORY_MODE)
-                .create(&directory)
-                .await
-                .map_err(|source| Error::files("cannot make", &directory, source))?;
-            self.directory = Some(directory.clone());
+    fn write(&mut self, home: &Path, variable: &str, secret: &Secret) -> Result<String, Error> {
+        if self.place.is_none() {
+            let failed = |source| Error::files("cannot make", home, source);
+            self.place = Some(Place::make(home).map_err(failed)?);
         }
+        let directory = self.place.as_ref().map_or(home, |place| &place.path);
         let path = directory.join(variable);
-        self.files.push(path.clone());
         let failed = |source| Error::files("cannot make", &path, source);
-        let mut file = tokio::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path)
-            .await
-            .map_err(failed)?;
-        file.write_all(&secret.value).await.map_err(failed)?;
-        file.flush().await.map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.write(true).create_new(true).mode(FILE_MODE).open(&path).map_err(failed)?;
+        let written = file.write_all(&secret.value);
+        self.files.push((variable.to_owned(), file));
+        written.map_err(failed)?;
         Ok(path.to_string_lossy().into_owned())
+    }
+}
+
+impl Place {
+    fn make(home: &Path) -> io::Result<Self> {
+        let path = home.join(DIRECTORY);
+        DirBuilder::new().mode(DIRECTORY_MODE).create(&path)?;
+        Ok(Self { home: File::open(home)?, directory: File::open(&path)?, path })
     }
 }
 
@@ -86,35 +92,29 @@ fn text(variable: &str, secret: &Secret) -> Result<String, Error> {
 
 impl Drop for SecretFiles {
     fn drop(&mut self) {
-        for path in &self.files {
-            if let Err(error) = wipe(path) {
+        let Some(place) = &self.place else { return };
+        for (name, file) in &mut self.files {
+            if let Err(error) = wipe(file) {
                 tracing::warn!(%error, "the file of a secret is not wiped");
             }
+            // Where the step has put a directory in its place, that goes with the execution's own.
+            let _ = unlinkat(&place.directory, name.as_str(), UnlinkatFlags::NoRemoveDir);
         }
-        if let Some(directory) = &self.directory {
-            // What the step put beside them goes with the execution's directory.
-            let _ = fs::remove_dir(directory);
-        }
+        let _ = unlinkat(&place.home, DIRECTORY, UnlinkatFlags::RemoveDir);
     }
 }
 
-/// Overwrites and removes a file, unless the step has put something else in its place.
-fn wipe(path: &Path) -> io::Result<()> {
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found?,
-    };
-    if found.is_file() {
-        let zeros = vec![0; usize::try_from(found.len()).unwrap_or(0).min(1 << 20)];
-        let mut file = fs::OpenOptions::new().write(true).open(path)?;
-        file.write_all(&zeros)?;
-        file.sync_data()?;
-    }
-    if found.is_dir() { Ok(()) } else { fs::remove_file(path) }
+/// Overwrites what was written, wherever the step has moved it.
+fn wipe(file: &mut File) -> io::Result<()> {
+    let length = file.metadata()?.len().min(WIPED_BYTES_MAX);
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&vec![0; usize::try_from(length).unwrap_or(0)])?;
+    file.sync_data()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Arc;
 
@@ -126,15 +126,15 @@ mod tests {
         Secret { version: 1, file, value: Arc::new(Zeroizing::new(value.to_vec())) }
     }
 
-    #[tokio::test]
-    async fn a_file_is_private_and_gone_afterwards() {
+    #[test]
+    fn a_file_is_private_and_gone_afterwards() {
         let home = tempfile::tempdir().unwrap();
         let secrets = Secrets::from([
             ("KEY".to_owned(), secret(b"\xff\0binary", true)),
             ("TOKEN".to_owned(), secret(b"hunter2!", false)),
         ]);
         let mut variables = Variables::new();
-        let files = SecretFiles::put(home.path(), &secrets, &mut variables).await.unwrap();
+        let files = SecretFiles::put(home.path(), &secrets, &mut variables).unwrap();
         assert_eq!(variables["TOKEN"], "hunter2!");
         let path = PathBuf::from(&variables["KEY"]);
         assert_eq!(fs::read(&path).unwrap(), b"\xff\0binary");
@@ -147,14 +147,14 @@ mod tests {
         assert_eq!(fs::read(copy).unwrap(), vec![0; 8], "its bytes were overwritten");
     }
 
-    #[tokio::test]
-    async fn what_a_step_puts_in_its_place_is_not_followed() {
+    #[test]
+    fn what_a_step_puts_in_its_place_is_not_followed() {
         let home = tempfile::tempdir().unwrap();
         let other = home.path().join("other");
         fs::write(&other, "untouched").unwrap();
         let secrets = Secrets::from([("KEY".to_owned(), secret(b"hunter2!", true))]);
         let mut variables = Variables::new();
-        let files = SecretFiles::put(home.path(), &secrets, &mut variables).await.unwrap();
+        let files = SecretFiles::put(home.path(), &secrets, &mut variables).unwrap();
         let path = PathBuf::from(&variables["KEY"]);
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
@@ -162,12 +162,32 @@ mod tests {
         assert_eq!(fs::read_to_string(other).unwrap(), "untouched");
     }
 
-    #[tokio::test]
-    async fn bytes_that_are_no_text_are_refused_as_a_variable_without_a_word_of_them() {
+    #[test]
+    fn a_directory_that_a_step_puts_in_place_of_theirs_is_not_entered() {
+        let home = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let theirs = other.path().join("KEY");
+        fs::write(&theirs, "untouched").unwrap();
+        let secrets = Secrets::from([("KEY".to_owned(), secret(b"hunter2!", true))]);
+        let mut variables = Variables::new();
+        let files = SecretFiles::put(home.path(), &secrets, &mut variables).unwrap();
+        let (directory, moved) = (home.path().join(DIRECTORY), home.path().join("moved"));
+        let copy = home.path().join("hard");
+        fs::hard_link(&variables["KEY"], &copy).unwrap();
+        fs::rename(&directory, &moved).unwrap();
+        std::os::unix::fs::symlink(other.path(), &directory).unwrap();
+        drop(files);
+        assert_eq!(fs::read_to_string(theirs).unwrap(), "untouched");
+        assert_eq!(fs::read(copy).unwrap(), vec![0; 8], "its own is overwritten");
+        assert!(!moved.join("KEY").exists(), "and removed");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_as_a_variable_without_a_word_of_them() {
         let home = tempfile::tempdir().unwrap();
         for value in [&b"hunter2\0"[..], b"hunter2\xff"] {
             let secrets = Secrets::from([("KEY".to_owned(), secret(value, false))]);
-            let put = SecretFiles::put(home.path(), &secrets, &mut Variables::new()).await;
+            let put = SecretFiles::put(home.path(), &secrets, &mut Variables::new());
             let error = put.unwrap_err().to_string();
             assert!(error.contains("KEY") && !error.contains("hunter2"), "{error}");
         }

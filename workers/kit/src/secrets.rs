@@ -1,6 +1,6 @@
 //! The secrets of an execution: asked for over the bus, sealed to a key that this execution makes,
 //! registered for redaction before anybody has them, and wiped from memory with the execution, but for
-//! what redaction looks for.
+//! what redaction looks for and for the variables of the step's processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -92,15 +92,26 @@ pub(crate) async fn obtain(
     };
     let sealed = ask(connection, task, &question).await?;
     let opened = open(&opener, &question, sealed)?;
-    redactor
-        .register(opened.values().map(|(_, value)| value.as_slice()))
-        .map_err(|_| Error::Unfit)?;
+    register(redactor, &opened).await?;
     let handed = |(variable, wanted): (&String, &SecretUse)| {
         let (version, value) = opened.get(&wanted.secret)?;
         let value = Arc::clone(value);
         Some((variable.clone(), Secret { version: *version, file: wanted.file, value }))
     };
     Ok(task.secrets.iter().filter_map(handed).collect())
+}
+
+/// Large values have many forms: what looks for them is not made among other executions' work.
+async fn register(redactor: &Redactor, opened: &Opened) -> Result<(), Error> {
+    let redactor = redactor.clone();
+    let values: Vec<_> = opened.values().map(|(_, value)| Arc::clone(value)).collect();
+    let registering = tokio::task::spawn_blocking(move || {
+        redactor.register(values.iter().map(|value| value.as_slice()))
+    });
+    match registering.await {
+        Ok(registered) => registered.map_err(|_| Error::Unfit),
+        Err(_) => Err(Error::Unanswered("the worker is ending".to_owned())),
+    }
 }
 
 type Opened = BTreeMap<SecretRef, (u32, Arc<Zeroizing<Vec<u8>>>)>;

@@ -21,18 +21,24 @@ pub struct Args {}
 
 pub(super) async fn perform(_: Args, global: &Global, output: Output) -> Result<Exit, Error> {
     let target = target::connect(global).await?;
-    let mut all = SecretsRewrapped { wrapped: 0, left: 0 };
+    let mut all = SecretsRewrapped::default();
     loop {
         let page = target.client.rewrap_secrets().await?;
-        all = SecretsRewrapped { wrapped: all.wrapped + page.wrapped, left: page.left };
+        all = SecretsRewrapped { wrapped: all.wrapped + page.wrapped, ..page };
         // Who finds nothing to do and something left has a neighbour at work, who does it.
-        if page.left == 0 || page.wrapped == 0 {
+        if page.left == page.lost || page.wrapped == 0 {
             break;
         }
     }
     output.show(&all, || {
         let keys = count(u64::from(all.wrapped), "data key");
-        format!("{keys} wrapped anew, {} left", all.left)
+        let lost = match all.lost {
+            0 => String::new(),
+            lost => format!(
+                ", {lost} of them wrapped by a key that the server has not; its log names them"
+            ),
+        };
+        format!("{keys} wrapped anew, {} left{lost}", all.left)
     })?;
     Ok(if all.left == 0 { Exit::Ok } else { Exit::Error })
 }

@@ -113,6 +113,8 @@ kinds! {
     SecretsFull = "MAE-7054", 409, "too many secrets", None;
     /// An execution may not have what it asks for.
     SecretDenied = "MAE-7055", 403, "the secrets are not this execution's", None;
+    /// The key-encryption keys cannot be used.
+    KeysRefused = "MAE-7061", 500, "the keys of secrets cannot be used", Some("see the server's log: a file's mode, or a permission at the key service");
     /// A secret cannot be decrypted.
     SecretLost = "MAE-7056", 500, "the secret cannot be decrypted", Some("put the key back into the server's key file, or set the secret anew");
     /// Too many streams are open.
@@ -235,11 +237,12 @@ fn of_secret(fault: &app::secrets::Fault) -> Refusal {
         Fault::NoKeys => Kind::NoKeys,
         Fault::Full(_) => Kind::SecretsFull,
         Fault::Undeclared(_) => Kind::SecretDenied,
-        Fault::Lost(_) => Kind::SecretLost,
+        Fault::Lost { .. } => Kind::SecretLost,
         Fault::KeysAway(_) => Kind::Unavailable,
+        Fault::KeysRefused(_) => Kind::KeysRefused,
     };
-    if let Fault::Lost(_) | Fault::KeysAway(_) = fault {
-        tracing::error!(error = fault as &dyn std::error::Error, "a secret cannot be used");
+    if let Fault::Lost { .. } | Fault::KeysAway(_) | Fault::KeysRefused(_) = fault {
+        app::secrets::tell(fault);
     }
     Refusal::new(kind, fault.to_string())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use maestro_evidence::secret::kek::{self, Context, Kek};
+use maestro_evidence::secret::kek::{self, Context, Kek, Wrapped};
 use maestro_evidence::secret::{Zeroizing, envelope};
 use maestro_schemas::api::secrets::{
     SecretDeliveries, SecretPage, SecretVersion, SecretsRevoked, SecretsRewrapped,
@@ -32,6 +32,8 @@ pub const PAGE_MAX: u16 = 200;
 pub const PAGE_DEFAULT: u16 = 50;
 /// The most data keys that one request wraps anew.
 pub const REWRAP_PAGE: u16 = 100;
+/// How often a version is made anew because somebody else made one meanwhile.
+const CHANGES_MAX: u32 = 5;
 /// The most deliveries of a run that are listed.
 const DELIVERIES_MAX: u16 = 1_000;
 
@@ -78,20 +80,30 @@ pub enum Fault {
     #[error("{0}")]
     Undeclared(String),
     /// Its key is gone, or its row was changed.
-    #[error("the secret cannot be decrypted")]
-    Lost(#[source] kek::Error),
+    #[error("the secret {of} cannot be decrypted")]
+    Lost {
+        /// Which version.
+        of: String,
+        /// Why.
+        #[source]
+        source: kek::Error,
+    },
     /// The keys cannot be used now.
     #[error("the key-encryption keys do not answer now")]
     KeysAway(#[source] kek::Error),
+    /// The keys cannot be used before somebody mends that.
+    #[error("the key-encryption keys cannot be used; the server's log says why")]
+    KeysRefused(#[source] kek::Error),
 }
 
-impl From<kek::Error> for Error {
-    fn from(error: kek::Error) -> Self {
-        match error {
-            kek::Error::Unavailable { .. } => Self::Secret(Fault::KeysAway(error)),
-            _ => Self::Secret(Fault::Lost(error)),
-        }
-    }
+/// What a fault of keys is to the secret of this context.
+pub(super) fn fault(context: &Context, source: kek::Error) -> Error {
+    let of = || format!("{}@{}", context.name, context.version);
+    Error::Secret(match source {
+        kek::Error::Unavailable { transient: true, .. } => Fault::KeysAway(source),
+        kek::Error::Unavailable { .. } => Fault::KeysRefused(source),
+        kek::Error::Unknown { .. } | kek::Error::Mismatch => Fault::Lost { of: of(), source },
+    })
 }
 
 /// What is done to a value that is given.
@@ -126,25 +138,49 @@ impl App {
         check(&value)?;
         let kek = self.keyring.get()?;
         let named = Named { project: &asker.project, name: &name };
+        for _ in 0..CHANGES_MAX {
+            let newest = secret::newest(&self.pool, named).await?;
+            if newest >= VERSIONS_MAX {
+                let message = format!("{name} has {VERSIONS_MAX} versions, the most");
+                return Err(Error::Secret(Fault::Full(message)));
+            }
+            let version = newest + 1;
+            let about = context(named, version);
+            // Keys may be far away: no connection and no lock waits for them.
+            let envelope = envelope::close(kek, &value, &about).await;
+            let envelope = envelope.map_err(|error| fault(&about, error))?;
+            let kept = Kept { version, envelope };
+            if let Some(made) = self.add_version(asker, (named, change), &kept).await? {
+                return Ok(made);
+            }
+        }
+        Err(Error::Unavailable("the secret is being changed by others; try again"))
+    }
+
+    /// Nothing where somebody else made this version meanwhile.
+    async fn add_version(
+        &self,
+        asker: &Asker,
+        (named, change): (Named<'_>, Change),
+        kept: &Kept,
+    ) -> Result<Option<SecretVersion>, Error> {
         let mut transaction = self.begin().await?;
         let newest = secret::lock(&mut transaction, named, NAMES_MAX).await?.ok_or_else(|| {
             Error::Secret(Fault::Full(format!("the project has {NAMES_MAX} secrets, the most")))
         })?;
-        if newest >= VERSIONS_MAX {
-            let message = format!("{name} has {VERSIONS_MAX} versions, the most");
-            return Err(Error::Secret(Fault::Full(message)));
+        if newest + 1 != kept.version {
+            return Ok(None);
         }
         make_way(&mut transaction, (named, newest), change, &asker.actor).await?;
-        let version = newest + 1;
-        let envelope = envelope::close(kek, &value, &context(named, version)).await?;
-        secret::add(&mut transaction, named, &Kept { version, envelope }, &asker.actor).await?;
+        secret::add(&mut transaction, named, kept, &asker.actor).await?;
         // Its digest would let one try values.
-        let done = Done::to(change.action(), format!("{name}@{version}"));
+        let done = Done::to(change.action(), format!("{}@{}", named.name, kept.version));
         act::keep(&mut transaction, asker, done).await?;
-        let after = Some((&name, version + 1));
+        let after = Some((named.name, kept.version + 1));
         let made = secret::list(&mut *transaction, &asker.project, after, 1).await?;
         act::end(transaction).await?;
-        made.into_iter().next().ok_or_else(|| Error::not_found("secret", &name))
+        let made = made.into_iter().next();
+        made.map(Some).ok_or_else(|| Error::not_found("secret", named.name))
     }
 
     /// Versions by name, of each the newest first.
@@ -184,18 +220,49 @@ impl App {
         Ok(SecretsRevoked { versions: u32::try_from(gone).unwrap_or(u32::MAX) })
     }
 
-    /// Wraps a page of a project's data keys by the newest key-encryption key, all of it or nothing: who
-    /// is stopped on the way goes on later with what is left.
+    /// Wraps a page of a project's data keys by the newest key-encryption key: who is stopped on the way
+    /// goes on later with what is left. What cannot be unwrapped is passed over, told and counted.
     pub async fn rewrap_secrets(&self, asker: &Asker) -> Result<SecretsRewrapped, Error> {
         let kek = self.keyring.get()?;
-        let newest = kek.current().await?;
+        let newest = kek.current().await.map_err(|error| fault(&nothing(&asker.project), error))?;
+        let (mut anew, mut lost, mut after) = (Vec::new(), 0, None);
+        while anew.len() < usize::from(REWRAP_PAGE) {
+            let others = (&asker.project, newest.as_str());
+            let page = secret_key::of_others(&self.pool, others, after.take(), REWRAP_PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some((last.name.clone(), last.version));
+            for (context, former) in page {
+                if anew.len() == usize::from(REWRAP_PAGE) {
+                    break;
+                }
+                match envelope::rewrap(kek, &former, &context).await {
+                    Ok(new) => anew.push((context, former, new)),
+                    Err(error) => match fault(&context, error) {
+                        Error::Secret(lost_one @ Fault::Lost { .. }) => {
+                            tell(&lost_one);
+                            lost += 1;
+                        }
+                        other => return Err(other),
+                    },
+                }
+            }
+        }
+        let wrapped = self.put_keys(asker, &newest, &anew).await?;
+        let left = secret_key::count_of_others(&self.pool, &asker.project, &newest).await?;
+        Ok(SecretsRewrapped { wrapped, left, lost })
+    }
+
+    /// Puts data keys in the place of the same ones wrapped otherwise; answers how many.
+    async fn put_keys(
+        &self,
+        asker: &Asker,
+        newest: &str,
+        anew: &[(Context, Wrapped, Wrapped)],
+    ) -> Result<u32, Error> {
         let mut transaction = self.begin().await?;
         let mut wrapped = 0;
-        let page =
-            secret_key::of_others(&mut *transaction, &asker.project, &newest, REWRAP_PAGE).await?;
-        for (context, former) in page {
-            let new = envelope::rewrap(kek, &former, &context).await?;
-            if secret_key::replace(&mut *transaction, &context, (&former, &new)).await? {
+        for (context, former, new) in anew {
+            if secret_key::replace(&mut *transaction, context, (former, new)).await? {
                 wrapped += 1;
             }
         }
@@ -204,8 +271,7 @@ impl App {
             act::keep(&mut transaction, asker, done).await?;
         }
         act::end(transaction).await?;
-        let left = secret_key::count_of_others(&self.pool, &asker.project, &newest).await?;
-        Ok(SecretsRewrapped { wrapped, left })
+        Ok(wrapped)
     }
 
     /// Which secrets the attempts of a run were given.
@@ -247,6 +313,16 @@ async fn make_way(
         Change::Rotate { grace } => secret::replace(transaction, named, grace).await?,
     }
     Ok(())
+}
+
+/// Says in the server's log what cannot be used of the keys of secrets, and why.
+pub(crate) fn tell(fault: &Fault) {
+    tracing::error!(error = fault as &dyn std::error::Error, "a secret cannot be used");
+}
+
+/// The context of no secret, for what concerns the keys alone.
+fn nothing(project: &ProjectName) -> Context {
+    Context { project: project.to_string(), name: String::new(), version: 0 }
 }
 
 pub(super) fn context(named: Named<'_>, version: u32) -> Context {

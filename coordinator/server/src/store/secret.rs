@@ -92,6 +92,18 @@ pub(super) fn name(column: &'static str, text: &str) -> Result<SecretName, Error
     text.parse().map_err(|_| Error::unreadable(column, text))
 }
 
+/// The number of a secret's newest version; 0 where it has none.
+pub async fn newest(db: impl PgExecutor<'_>, secret: Named<'_>) -> Result<u32, Error> {
+    let newest: Option<i32> =
+        sqlx::query_scalar("select newest from secret where project = $1 and name = $2")
+            .bind(secret.project.as_str())
+            .bind(secret.name.as_str())
+            .fetch_optional(db)
+            .await
+            .map_err(Error::doing("look for a secret's newest version"))?;
+    newest.map_or(Ok(0), |number| unsigned("secret.newest", number))
+}
+
 /// Locks a secret until the transaction ends, and answers the number of its newest version; 0 where it
 /// has none yet. Nothing where the project would have more than `names_max`.
 pub async fn lock(

@@ -7,21 +7,24 @@ use sqlx::PgExecutor;
 use super::Error;
 use super::number::{int, unsigned};
 
-/// Data keys of a project that are wrapped by another key than `kek`, at most `count_max`.
+/// Data keys of a project that are wrapped by another key than `kek`, behind `after`, at most `count_max`.
 pub async fn of_others(
     db: impl PgExecutor<'_>,
-    project: &ProjectName,
-    kek: &str,
+    (project, kek): (&ProjectName, &str),
+    after: Option<(String, u32)>,
     count_max: u16,
 ) -> Result<Vec<(Context, Wrapped)>, Error> {
     let rows: Vec<(String, i32, String, Vec<u8>)> = sqlx::query_as(
         "select name, version, kek, wrapped_key from secret_version
           where project = $1 and state <> 'revoked' and kek <> $2
+            and ($4::text is null or (name, version) > ($4, $5))
           order by name, version limit $3",
     )
     .bind(project.as_str())
     .bind(kek)
     .bind(i32::from(count_max))
+    .bind(after.as_ref().map(|(name, _)| name.as_str()))
+    .bind(after.as_ref().map(|(_, version)| i64::from(*version)))
     .fetch_all(db)
     .await
     .map_err(Error::doing("read data keys"))?;

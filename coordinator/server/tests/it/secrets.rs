@@ -1,5 +1,6 @@
 //! Secrets over HTTP, where they are kept, and over the bus, where executions get them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use maestro_engine::plan::CheckedPlan;
@@ -298,4 +299,34 @@ async fn a_row_in_the_place_of_another_does_not_decrypt() {
     .unwrap();
     let run = live(&stack, serde_json::json!({ "TOKEN": { "secret": { "name": "token" } } })).await;
     assert_eq!(value(&stack, run, "token").await, Err("MAE-7056".to_owned()));
+    // What cannot be unwrapped keeps nothing else from being wrapped anew.
+    let made = KeyFile::rotate(&stack.key_file).unwrap();
+    let path = "/v1/projects/demo/secret-keys/rewrap";
+    let answer = stack.request(Method::POST, path).send().await.unwrap();
+    let page: SecretsRewrapped = read(answer, StatusCode::OK).await;
+    assert_eq!((page.wrapped, page.left, page.lost), (1, 1, 1));
+    let listed: SecretPage = stack.get(SECRETS).await;
+    let wrapped: Vec<_> = listed.versions.iter().map(|one| one.kek == Some(made.clone())).collect();
+    assert_eq!(wrapped, [true, false], "{listed:?}");
+}
+
+#[tokio::test]
+async fn keys_that_may_not_be_used_are_refused_for_good() {
+    let stack = Stack::without_coordinator().await;
+    set(&stack, "token", b"hunter2!").await;
+    let run = live(&stack, serde_json::json!({ "TOKEN": { "secret": { "name": "token" } } })).await;
+    std::fs::set_permissions(&stack.key_file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(value(&stack, run, "token").await, Err("MAE-7061".to_owned()));
+    assert_eq!(code(give(&stack, Method::PUT, "other", b"hunter2!").await, 500).await, "MAE-7061");
+}
+
+#[tokio::test]
+async fn those_who_rotate_at_once_make_a_version_each() {
+    let stack = Stack::without_coordinator().await;
+    set(&stack, "token", b"hunter2!").await;
+    let next = || rotate(&stack, "token", b"hunter3!", 60_000);
+    let (one, two, three) = tokio::join!(next(), next(), next());
+    let mut made = [one.version, two.version, three.version];
+    made.sort_unstable();
+    assert_eq!(made, [2, 3, 4]);
 }

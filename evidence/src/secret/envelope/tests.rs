@@ -6,9 +6,13 @@ fn context() -> Context {
 }
 
 fn keys(directory: &tempfile::TempDir) -> KeyFile {
-    let path = directory.path().join("secrets.key");
+    let path = path(directory);
     KeyFile::make(&path).unwrap();
     KeyFile::at(path)
+}
+
+fn path(directory: &tempfile::TempDir) -> std::path::PathBuf {
+    directory.path().join("secrets.key")
 }
 
 #[tokio::test]
@@ -62,12 +66,12 @@ async fn a_rewrapped_key_opens_the_untouched_value_without_the_former_key() {
     let directory = tempfile::tempdir().unwrap();
     let keys = keys(&directory);
     let old = close(&keys, b"hunter2!", &context()).await.unwrap();
-    let made = KeyFile::rotate(keys.path()).unwrap();
+    let made = KeyFile::rotate(&path(&directory)).unwrap();
     assert_eq!(open(&keys, &old, &context()).await.unwrap().as_slice(), b"hunter2!");
     let new = Envelope { key: rewrap(&keys, &old.key, &context()).await.unwrap(), ..old.clone() };
     assert_eq!(new.key.kek, made);
     assert_ne!(new.key.kek, old.key.kek);
-    KeyFile::retire(keys.path(), &old.key.kek).unwrap();
+    KeyFile::retire(&path(&directory), &old.key.kek).unwrap();
     assert_eq!(open(&keys, &new, &context()).await.unwrap().as_slice(), b"hunter2!");
     assert!(matches!(open(&keys, &old, &context()).await, Err(kek::Error::Unknown { .. })));
 }
