@@ -1,8 +1,12 @@
 //! What stands beside a step's command: reports that are read, directories that are kept, servers that
 //! run as long as it does, and its share of the files.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::service::Service;
 
 /// The most globs of reports of a step.
 pub const GLOBS_MAX: usize = 20;
@@ -38,6 +42,9 @@ pub struct Beside {
     /// nothing of it, and finds those of all package managers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caches: Option<Vec<String>>,
+    /// Servers that run as long as its commands do, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, Service>,
     /// Whether the items of its fan-out are shares of files, each a [`Share`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub splits: bool,

@@ -10,7 +10,7 @@
 //! | [`secret`] | names of secrets, and how a value gets to one execution |
 //! | [`verdict`] | what policies answer, and why |
 //! | [`action`], [`artifact`], [`prompt`] | the catalogue of what can be run; bytes by digest; names of prompts |
-//! | [`beside`], [`tested`] | what stands beside a step's command; what its tests said |
+//! | [`beside`], [`service`], [`tested`] | what stands beside a step's command; what its tests said |
 //! | [`codec`] | the envelope on the wire: MessagePack with named fields, versioned |
 //! | [`sse`] | server-sent events, read from bytes |
 //! | [`api`] | bodies of the HTTP API, one file per resource |
@@ -40,6 +40,7 @@ pub mod report;
 pub mod route;
 pub mod sandbox;
 pub mod secret;
+pub mod service;
 pub mod sse;
 pub mod step;
 pub mod submit;

@@ -228,6 +228,9 @@ pub struct Applied {
     /// Directories of the worker that it shared with other executions: with one it is not hermetic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<String>,
+    /// Servers that ran beside it, each in a sandbox of the same kind, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
 }
 
 /// The most that an execution may take up; absent means that nothing bounds it.

@@ -13,6 +13,7 @@ mod evidence;
 mod promote;
 mod prompts;
 mod reuse;
+mod services;
 mod session;
 mod start;
 mod tested;

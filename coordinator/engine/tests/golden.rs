@@ -96,6 +96,7 @@ mod specification {
         all_that_the_language_has_compiles: "language";
         wrong_keys_and_values_are_told_all_at_once: "errors";
         wrong_names_and_expressions_are_told_all_at_once: "references";
+        what_is_wrong_with_services_is_told_all_at_once: "services";
         a_circle_is_told_with_its_steps: "circle";
     }
 }

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod scalar;
+mod service;
 mod step;
 
 pub use scalar::{Duration, InvalidDuration, Memory, Names, Scalar};
+pub use service::{Service, ServiceReady};
 pub use step::{
     Artifact, ArtifactSettings, Axis, Cache, CachePolicy, Condition, Matrix, Reports, Retry,
     RetrySettings, Secret, SecretSettings, Split, Step, StepResources, Use,

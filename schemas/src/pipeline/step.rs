@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::scalar::{Duration, Memory, Names, Scalar};
+use super::service::Service;
 use crate::action::Effect;
 use crate::outcome::FailureClass;
 use crate::plan::Priority;
@@ -52,6 +53,9 @@ pub struct Step {
     /// Directories that its worker keeps for the project's steps, by name; they are no part of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caches: Option<Vec<String>>,
+    /// Servers that run as long as its commands do, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, Service>,
     /// Files that parallel copies of the step share out among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,

@@ -76,6 +76,12 @@ pub(crate) enum Error {
     /// Another step holds a cache for longer than anybody waits.
     #[error("MAE-7124: the cache {name} was not free within {} s", waited.as_secs())]
     CacheBusy { name: String, waited: std::time::Duration },
+    /// A service was not there as long as its step.
+    #[error("MAE-7125: the service {name} ended before its step: {ended}{}", if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
+    ServiceEnded { name: String, ended: Ended, tail: String },
+    /// A service did not become ready in time.
+    #[error("MAE-7126: the service {name} was not ready within {} s{}", waited.as_secs_f64(), if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
+    ServiceLate { name: String, waited: std::time::Duration, tail: String },
     /// A declared output is not there.
     #[error("output {role:?} is missing: the step left nothing at {path:?}")]
     MissingOutput { role: String, path: String },
@@ -119,7 +125,8 @@ impl Error {
         let transient = match self {
             _ if self.lost().is_some() => return FailureClass::InputLost,
             Self::Lost { source, .. } => return source.class(),
-            Self::Isolation(_) | Self::Sandbox(_) | Self::CacheBusy { .. } => true,
+            Self::Isolation(_) | Self::Sandbox(_) => true,
+            Self::CacheBusy { .. } | Self::ServiceLate { .. } => true,
             Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
             Self::Store { source, .. } => source.is_transient(),
             Self::Tree { source, .. } => source.is_transient(),
@@ -129,6 +136,7 @@ impl Error {
             Self::Parameters(_)
             | Self::Outside { .. }
             | Self::Command { .. }
+            | Self::ServiceEnded { .. }
             | Self::Overfull { .. }
             | Self::OutOfMemory { .. }
             | Self::Output(_)

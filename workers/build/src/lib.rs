@@ -9,6 +9,7 @@
 //! | `workspace` | fills a directory from a git commit, a tree and input artifacts |
 //! | `environment` | the variables of a step's processes: these and no others |
 //! | `secret_files` | the step's secrets: variables, and files that are wiped |
+//! | `services` | servers beside the step's commands |
 //! | `caches` | directories that are kept for the project's steps |
 //! | `process` | one process group from its start to its last process' end |
 //! | [`sandbox`] | how a step is kept apart from its host, and within limits |
@@ -35,6 +36,7 @@ mod process;
 mod reports;
 pub mod sandbox;
 mod secret_files;
+mod services;
 pub mod settings;
 mod workspace;
 

@@ -5,6 +5,7 @@
 //! is dropped, what is left of the group is killed. A process that has left the group can neither
 //! be killed here nor hold the attempt up.
 
+mod channel;
 mod group;
 mod output;
 mod spawner;
@@ -28,9 +29,11 @@ use crate::command::CommandLine;
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::sandbox::Confinement;
+pub(crate) use channel::Channel;
 use group::Group;
 pub(crate) use output::Sink;
 use output::{Flow, drain, pump};
+pub(crate) use spawner::spawn;
 pub(crate) use tail::Tail;
 
 /// What a group that was asked to end gets before it is killed.
@@ -97,16 +100,22 @@ pub(crate) async fn run(
     }
     let failed = |source| Error::Start { program: process.line.program.clone(), source };
     let (mut child, group, output) = start(&process).await.map_err(failed)?;
-    let flow = Flow::default();
-    let mut pump = std::pin::pin!(pump(output, sink, &flow));
-    let watched = watch(&group, pump.as_mut(), stop).await;
-    group.signal(Signal::SIGKILL);
-    let status = child.wait().await;
-    group.is_gone();
-    if let Some(confinement) = process.confinement {
-        confinement.settle().await;
+    let (watched, status) = {
+        let flow = Flow::default();
+        let mut pump = std::pin::pin!(pump(output, sink, &flow));
+        let watched = watch(&group, pump.as_mut(), stop).await;
+        group.signal(Signal::SIGKILL);
+        let status = child.wait().await;
+        group.is_gone();
+        if let Some(confinement) = process.confinement {
+            confinement.settle().await;
+        }
+        drain(pump.as_mut(), &flow).await;
+        (watched, status)
+    };
+    if let Some(log) = &mut sink.log {
+        log.finish().await;
     }
-    drain(pump.as_mut(), &flow).await;
     match watched? {
         Watched::Ended => status.map(Ended).map_err(failed),
         Watched::Stopped => Err(Error::Stopped),
@@ -134,7 +143,7 @@ async fn start(process: &Process<'_>) -> io::Result<(Child, Group, pipe::Receive
         .process_group(0);
     // The command holds the pipe's writing end; it is dropped here, so that the last process of
     // the group holds the last of it.
-    let child = spawner::spawn(command).await?;
+    let child = spawn(command).await?;
     let id = child.id().ok_or_else(|| io::Error::other("no process id"))?;
     let is_hidden = process.confinement.is_some_and(Confinement::is_namespaced);
     Ok((child, Group::of(id, is_hidden)?, output))

@@ -9,6 +9,8 @@
 //! | `bubblewrap`, `landlock`, `seccomp` | the means |
 //! | `limits`, `disk` | memory, processes, processor time; the size of its directories |
 //! | `egress`, `forward` | the listed hosts: a proxy on the host, its doorman within |
+//! | `loopback` | a network that a step shares with its services alone |
+//! | `probe` | looks from within it whether a service answers |
 //! | [`confine`] | the program between worker and step: confines itself, then becomes the step |
 //!
 //! The worker starts the helper, which is its own program under a hidden word. No code runs between
@@ -26,6 +28,8 @@ mod egress;
 mod forward;
 mod landlock;
 mod limits;
+mod loopback;
+mod probe;
 mod seccomp;
 mod view;
 
@@ -33,3 +37,5 @@ pub(crate) use confinement::{Confinement, Wanted, line};
 pub(crate) use disk::overfull;
 pub use host::Host;
 pub(crate) use host::Place;
+pub(crate) use loopback::Loopback;
+pub(crate) use probe::{Question, WORD as READY_WORD};

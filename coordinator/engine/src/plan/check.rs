@@ -6,6 +6,7 @@
 
 mod beside;
 mod secret;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -23,6 +24,8 @@ use serde_json::Value;
 use crate::expression::name::names;
 use crate::expression::program::{self, Program};
 use crate::expression::template::{self, Piece};
+
+pub use service::{is_command, is_http_path};
 
 /// The most edges of a plan, `needs` and `reads` together.
 pub const EDGES_MAX: usize = 1_000_000;

@@ -58,6 +58,9 @@ pub fn of(
     if !node.beside.junit.is_empty() {
         parts.insert("reports".into(), Digest::of_json(&json!(node.beside.junit)));
     }
+    if !node.beside.services.is_empty() {
+        parts.insert("services".into(), Digest::of_json(&json!(node.beside.services)));
+    }
     if !node.secrets.is_empty() {
         parts.insert("secrets".into(), Digest::of_json(&json!(node.secrets)));
     }
@@ -179,6 +182,7 @@ pub fn word(part: &str) -> String {
         ("files", _) => "the files".into(),
         ("artifacts", _) => "the list of its artifacts".into(),
         ("reports", _) => "the globs of its reports".into(),
+        ("services", _) => "its services".into(),
         ("secrets", _) => "the names or versions of its secrets".into(),
         ("split", _) => "its share of the files".into(),
         ("salt", _) => "its salt".into(),

@@ -38,7 +38,7 @@ pages! {
     "MAE-7075", "MAE-7076", "MAE-7077", "MAE-7080", "MAE-7081", "MAE-7082", "MAE-7083", "MAE-7084",
     "MAE-7085", "MAE-7090", "MAE-7091", "MAE-7092", "MAE-7093", "MAE-7094", "MAE-7095", "MAE-7096",
     "MAE-7097", "MAE-7100", "MAE-7101", "MAE-7102", "MAE-7120", "MAE-7121", "MAE-7122", "MAE-7123",
-    "MAE-7124",
+    "MAE-7124", "MAE-7125", "MAE-7126",
 }
 
 pub(super) fn routes() -> Vec<Route> {

@@ -8,6 +8,7 @@ use maestro_kit::evidence::sbom::ROLE as SBOM_ROLE;
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::evidence::tree::{self, Limits, Placer};
 use maestro_kit::log::LogSink;
+use maestro_kit::redact::Redactor;
 use maestro_schemas::artifact::{Artifact, TREE_MEDIA_TYPE};
 use maestro_schemas::outcome::{Outcome, Outputs};
 use maestro_schemas::sandbox::Isolation;
@@ -28,7 +29,7 @@ use crate::command::CommandLine;
 use crate::environment::{self, Places, Variables};
 use crate::error::Error;
 use crate::outputs;
-use crate::process::{self, Process, Sink, Tail};
+use crate::process::{self, Channel, Process, Sink, Tail};
 use crate::settings::Settings;
 use crate::workspace::{inside, plain};
 
@@ -290,7 +291,8 @@ impl Action<'_> {
     pub(super) async fn run(&self, line: &CommandLine, variables: &Variables) -> Result<(), Error> {
         let process = Process { line, directory: self.workspace, variables, confinement: None };
         let mut tail = Tail::default();
-        let mut sink = Sink { tail: &mut tail, log: Some(self.log) };
+        let log = Channel::of(self.log, &Redactor::default());
+        let mut sink = Sink { tail: &mut tail, log: Some(log) };
         let ended = process::run(process, self.stop, &mut sink).await?;
         if ended.success() {
             return Ok(());

@@ -4,12 +4,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use maestro_kit::log::LogSink;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
 
-use super::Tail;
+use super::{Channel, Tail};
 
 /// How long output is waited for that a process outside the group may still write.
 const STRAGGLER_WAIT: Duration = Duration::from_millis(200);
@@ -24,7 +23,7 @@ pub(crate) struct Sink<'a> {
     /// Keeps the end of it.
     pub(crate) tail: &'a mut Tail,
     /// Takes all of it, where it is for people.
-    pub(crate) log: Option<&'a LogSink>,
+    pub(crate) log: Option<Channel>,
 }
 
 /// What the pump is about, for whoever waits for its end.
@@ -53,8 +52,8 @@ pub(super) async fn pump(mut output: pipe::Receiver, sink: &mut Sink<'_>, flow: 
             return;
         };
         sink.tail.push(bytes);
-        if let Some(log) = sink.log {
-            log.write(bytes.to_vec()).await;
+        if let Some(log) = &mut sink.log {
+            log.write(bytes).await;
         }
     }
 }

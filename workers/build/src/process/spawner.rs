@@ -24,7 +24,7 @@ struct Order {
 static ORDERS: OnceLock<SyncSender<Order>> = OnceLock::new();
 
 /// Starts a process; one that nobody waits for any more is killed.
-pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
+pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
     command.kill_on_drop(true);
     let (started, child) = oneshot::channel();
     let order = Order { command, runtime: Handle::current(), started };

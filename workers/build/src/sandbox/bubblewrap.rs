@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use maestro_schemas::sandbox::Network;
-
 use super::view::{ETC, View};
 use crate::environment::Places;
 
@@ -25,6 +23,15 @@ const PASSWD: &str = "maestro:x:1000:1000::/nonexistent:/bin/sh\n\
                       nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n";
 const GROUP: &str = "maestro:x:1000:\nnogroup:x:65534:\n";
 
+/// What a sandbox has of the network.
+#[derive(Default)]
+pub(super) struct Net<'a> {
+    /// Nothing but a loopback of its own.
+    pub(super) own: bool,
+    /// What leads out of it.
+    pub(super) exit: Option<Exit<'a>>,
+}
+
 /// What leads out of the sandbox: the socket of a proxy, and the helper that hands on to it.
 pub(super) struct Exit<'a> {
     pub(super) socket: &'a Path,
@@ -38,17 +45,12 @@ pub(super) fn prepare(directory: &Path) -> std::io::Result<()> {
 }
 
 /// The words before `--`, without the directory that the step begins in.
-pub(super) fn args(
-    view: &View,
-    places: &Places,
-    (network, exit): (&Network, Option<Exit<'_>>),
-    own: &Path,
-) -> Vec<String> {
+pub(super) fn args(view: &View, places: &Places, net: Net<'_>, own: &Path) -> Vec<String> {
     let mut words = Words(Vec::new());
     words.say(&["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
     words.say(&["--unshare-cgroup-try", "--die-with-parent", "--new-session"]);
     words.say(&["--uid", USER, "--gid", USER, "--hostname", HOST_NAME, "--cap-drop", "ALL"]);
-    if *network != Network::FULL {
+    if net.own {
         words.say(&["--unshare-net"]);
     }
     words.say(&["--proc", "/proc", "--dev", "/dev"]);
@@ -64,7 +66,7 @@ pub(super) fn args(
     for path in &view.write {
         words.bind("--bind", path, path);
     }
-    if let Some(exit) = exit {
+    if let Some(exit) = net.exit {
         words.bind("--bind", exit.socket, Path::new(EGRESS));
         words.bind("--ro-bind", exit.helper, Path::new(HELPER));
     }
@@ -120,23 +122,22 @@ impl Words {
 mod tests {
     use super::*;
 
-    fn words(network: &Network) -> Vec<String> {
+    fn words(own: bool) -> Vec<String> {
         let view = View { read: vec!["/usr".into(), "/usr/bin".into()], write: vec!["/w".into()] };
         let places = Places::below(Path::new("/scratch"));
-        args(&view, &places, (network, None), Path::new("/own"))
+        args(&view, &places, Net { own, exit: None }, Path::new("/own"))
     }
 
     #[test]
-    fn only_a_step_with_all_of_the_network_keeps_its_hosts() {
-        let cut = |network: &Network| words(network).contains(&"--unshare-net".to_owned());
-        assert!(!cut(&Network::FULL));
-        assert!(cut(&Network::NONE));
-        assert!(cut(&Network::Hosts(vec!["a.b".into()])));
+    fn a_network_of_its_own_is_asked_for_where_it_has_one() {
+        let cut = |own: bool| words(own).contains(&"--unshare-net".to_owned());
+        assert!(cut(true));
+        assert!(!cut(false));
     }
 
     #[test]
     fn what_lies_below_a_shown_directory_is_not_shown_again() {
-        let words = words(&Network::NONE);
+        let words = words(true);
         assert!(!words.contains(&"/usr/bin".to_owned()), "{words:?}");
         let last = words.iter().rev().take(2).collect::<Vec<_>>();
         assert_eq!(last, ["/", "--remount-ro"], "the root is closed when all is in place");

@@ -23,7 +23,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
 use super::limits::Rlimits;
-use super::{forward, landlock as rules, seccomp};
+use super::{forward, landlock as rules, loopback, probe, seccomp};
 
 /// The word after the program's name that makes it the helper.
 pub const WORD: &str = "__confine";
@@ -41,6 +41,8 @@ pub(super) struct Spec {
     pub(super) rlimits: Rlimits,
     /// Where it says what went wrong, and bubblewrap how it went.
     pub(super) status: PathBuf,
+    /// The process that holds the network which it enters; only before bubblewrap.
+    pub(super) network: Option<u32>,
     pub(super) means: Means,
 }
 
@@ -75,6 +77,10 @@ pub fn enter(words: &[OsString]) -> Option<ExitCode> {
         Some(forward::start(rest))
     } else if word == forward::SERVE_WORD {
         Some(forward::serve(rest))
+    } else if word == loopback::WORD {
+        Some(loopback::hold())
+    } else if word == probe::WORD {
+        Some(probe::wait(rest))
     } else {
         None
     }
@@ -115,6 +121,11 @@ fn become_step(
         std::fs::write(door, "0").map_err(set_up("join a control group"))?;
     }
     limit(&spec.rlimits).map_err(set_up("limit processes"))?;
+    if let Some(holder) = spec.network {
+        loopback::enter(holder).map_err(set_up("enter the network of its step"))?;
+        // Who enters namespaces may have to ask for it anew.
+        die_with(spec.parent).map_err(set_up("die with the worker"))?;
+    }
     match &spec.means {
         Means::Plain => {}
         Means::Landlock { read, write, offline } => {
@@ -142,7 +153,7 @@ fn become_step(
 }
 
 /// The kernel kills this process when the thread that started it is no more.
-fn die_with(parent: u32) -> io::Result<()> {
+pub(super) fn die_with(parent: u32) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let is_there = u32::try_from(getppid().as_raw()).is_ok_and(|found| found == parent);
     if is_there { Ok(()) } else { Err(io::Error::other("it is gone")) }

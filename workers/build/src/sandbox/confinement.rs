@@ -12,7 +12,7 @@ use maestro_schemas::task::Task;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::bubblewrap::{self, Exit};
+use super::bubblewrap::{self, Exit, Net};
 use super::confine::{self, Means, Mishap, Spec, Status};
 use super::descendants;
 use super::disk::Directories;
@@ -20,6 +20,7 @@ use super::egress::Egress;
 use super::forward;
 use super::host::{Host, Place};
 use super::limits::{self, Cage};
+use super::loopback::Loopback;
 use super::view::{ETC, View};
 use crate::command::CommandLine;
 use crate::error::Error;
@@ -39,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) network: Network,
     pub(crate) resources: Resources,
+    /// Whether services beside it listen on ports.
+    pub(crate) listens: bool,
 }
 
 impl Wanted {
@@ -52,6 +55,7 @@ impl Wanted {
             isolation,
             network: task.network.clone().unwrap_or(default),
             resources: task.resources.clone(),
+            listens: task.beside.services.values().any(|service| !service.ports.is_empty()),
         }
     }
 
@@ -63,6 +67,8 @@ impl Wanted {
         };
         let least = match &self.network {
             Network::Whole(Reach::Full) => Level::Plain,
+            // There a step without a network can open no socket at all.
+            Network::Whole(Reach::None) if self.listens => Level::Bubblewrap,
             Network::Whole(Reach::None) => Level::Landlock,
             Network::Hosts(_) => Level::Bubblewrap,
         };
@@ -71,10 +77,11 @@ impl Wanted {
             return Ok(level);
         }
         Err(format!(
-            "the step asks for isolation {} with network {}, which takes {least}, and this worker \
+            "the step asks for isolation {} with network {}{}, which takes {least}, and this worker \
              has {best}",
             self.isolation.map_or("of any kind", Isolation::as_str),
             self.network,
+            if self.listens { " and services" } else { "" },
         ))
     }
 }
@@ -111,13 +118,14 @@ impl Confinement {
             }
             Network::Whole(_) => None,
         };
-        let own = place.own.join("sandbox");
+        let own = place.own.join("sandbox").join(place.name);
         std::fs::create_dir_all(&own).map_err(failed("make a directory"))?;
         let spec = Spec {
             parent: std::process::id(),
             doors: cage.as_ref().map(Cage::doors).unwrap_or_default(),
             rlimits: limits::rlimits(&limits, &host.holder, wanted.resources.memory_mib > 0),
             status: own.join("status"),
+            network: place.loopback.map(Loopback::holder),
             means: means(host, level, &place, (&wanted.network, egress.as_ref()), &own)
                 .map_err(failed("write what it needs"))?,
         };
@@ -128,6 +136,7 @@ impl Confinement {
             limits,
             tools: host.tools(level),
             caches: place.cache_names.clone(),
+            services: Vec::new(),
         };
         let directories = Directories { own: vec![place.own.to_owned()], shared: place.caches };
         Ok(Self { helper: host.helper.clone(), directories, spec, applied, cage, egress })
@@ -231,7 +240,9 @@ fn means(
             bubblewrap::prepare(own)?;
             let socket = egress.map(Egress::socket);
             let exit = socket.as_ref().map(|socket| Exit { socket, helper: &host.helper });
-            let args = bubblewrap::args(&view(), place.places, (network, exit), own);
+            let own_net = *network != Network::FULL && place.loopback.is_none();
+            let net = Net { own: own_net, exit };
+            let args = bubblewrap::args(&view(), place.places, net, own);
             Ok(Means::Bubblewrap { program: tool.path.clone(), args })
         }
         (Level::Bubblewrap, None) => Err(io::Error::other("bubblewrap is not there any more")),

@@ -32,7 +32,11 @@ pub(super) fn start(words: &[OsString]) -> ExitCode {
             for name in VARIABLES {
                 step.env(name, format!("http://127.0.0.1:{port}"));
             }
-            step.env_remove("NO_PROXY").env_remove("no_proxy").args(args).exec()
+            // What listens beside the step is reached without it.
+            for name in ["NO_PROXY", "no_proxy"] {
+                step.env(name, "127.0.0.1,localhost,::1");
+            }
+            step.args(args).exec()
         }
         Err(error) => error,
     };

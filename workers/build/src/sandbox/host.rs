@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::confinement::{Confinement, Wanted};
 use super::landlock;
 use super::limits::{self, Holder};
+use super::loopback::Loopback;
 use crate::command::CommandLine;
 use crate::environment::Places;
 use crate::error::Error;
@@ -67,6 +68,10 @@ pub(crate) struct Place<'a> {
     pub(crate) caches: Vec<PathBuf>,
     /// Their names.
     pub(crate) cache_names: Vec<String>,
+    /// Whose sandbox it is, of those that the execution has.
+    pub(crate) name: &'a str,
+    /// The network that they share; absent means that each has what it asks for.
+    pub(crate) loopback: Option<&'a Loopback>,
 }
 
 impl Host {
@@ -118,6 +123,11 @@ impl Host {
     /// The best that works.
     pub fn level(&self) -> Level {
         self.level
+    }
+
+    /// The program between worker and step.
+    pub(crate) fn helper(&self) -> &Path {
+        &self.helper
     }
 
     /// What a worker announces.
@@ -175,9 +185,18 @@ impl Host {
             }),
             network: if self.level == Level::Plain { Network::FULL } else { Network::NONE },
             resources: Resources::default(),
+            listens: false,
         };
         let (caches, cache_names) = (Vec::new(), Vec::new());
-        let place = Place { settings, places: &places, own, caches, cache_names };
+        let place = Place {
+            settings,
+            places: &places,
+            own,
+            caches,
+            cache_names,
+            name: "step",
+            loopback: None,
+        };
         let confinement = Confinement::make(self, place, &wanted, None)?;
         // Another program than the helper would not say this.
         let line = CommandLine::of(&["printf", "%s-%s", "it", "works"]);

@@ -8,7 +8,7 @@ use maestro_schemas::outcome::{FailureClass, Outcome};
 use maestro_schemas::sandbox::{Isolation, Level, Network};
 use maestro_schemas::task::Task;
 
-use super::bench::{Bench, HELPER, LEVELS, eventually, failure, offline, shell, strict};
+use super::bench::{Bench, HELPER, LEVELS, eventually, failure, marked, offline, shell, strict};
 
 #[tokio::test]
 async fn the_log_begins_with_what_was_applied_and_the_report_holds_it() {
@@ -113,13 +113,6 @@ async fn a_step_that_is_asked_to_end_can_clean_up_at_every_level() {
 fn has_file(scratch: &Path, name: &str) -> bool {
     let executions = std::fs::read_dir(scratch).into_iter().flatten().flatten();
     executions.into_iter().any(|execution| execution.path().join(name).exists())
-}
-
-/// Processes of this machine with `mark` in their command line.
-fn marked(mark: &str) -> usize {
-    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(mark)).count()
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod ending;
 mod escape;
 mod limits;
 mod network;
+mod services;

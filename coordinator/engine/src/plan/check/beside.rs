@@ -4,15 +4,16 @@ use maestro_schemas::beside::{CACHES_MAX, GLOBS_MAX, is_cache_name};
 use maestro_schemas::plan::Node;
 use maestro_schemas::tested::TESTS_ROLE;
 
-use super::{Checked, is_short, require};
+use super::{Checked, is_short, require, service};
 
-/// Whether reports, caches and shares of a node can be trusted.
+/// Whether reports, caches, services and shares of a node can be trusted.
 pub(super) fn check(node: &Node) -> Checked {
     let beside = &node.beside;
     let caches = beside.caches.as_deref().unwrap_or_default();
     require(caches.len() <= CACHES_MAX && caches.iter().all(|name| is_cache_name(name)), || {
         "it names caches that have no usable names, or too many".into()
     })?;
+    service::check(node)?;
     let is_fan_out = node.for_each.is_some();
     require(beside.share.is_none() && (is_fan_out || !beside.splits), || {
         "it has a share of files, and is no fan-out of shares".into()

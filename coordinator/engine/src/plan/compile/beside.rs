@@ -1,4 +1,4 @@
-//! What stands beside a step's command: reports, caches, shares of files.
+//! What stands beside a step's command: reports, caches, services, shares of files.
 
 use globset::GlobBuilder;
 use maestro_schemas::beside::{Beside, CACHES_MAX, GLOBS_MAX, is_cache_name};
@@ -16,6 +16,7 @@ impl Builder<'_> {
             ("reports", step.reports.is_some()),
             ("split", step.split.is_some()),
             ("caches", step.caches.is_some()),
+            ("services", !step.services.is_empty()),
         ];
         let said = said.into_iter().find(|(_, is_said)| *is_said);
         if let Some((key, _)) = said.filter(|_| pool.as_str() != BUILD_POOL) {
@@ -30,6 +31,7 @@ impl Builder<'_> {
         Beside {
             junit: faults.take(junit(site)),
             caches: faults.take(caches(site)),
+            services: self.services(site, faults),
             splits: step.split.is_some(),
             share: None,
         }

@@ -52,6 +52,7 @@ mod reference;
 mod resolve;
 mod sandbox;
 mod secret;
+mod service;
 mod split;
 mod uses;
 mod workspace;

@@ -110,7 +110,7 @@ impl Builder<'_> {
     }
 }
 
-fn duration(duration: &Duration, at: Position) -> Result<u64, Fault> {
+pub(super) fn duration(duration: &Duration, at: Position) -> Result<u64, Fault> {
     duration.as_millis().map_err(|error| {
         Fault::new(Code::InvalidValue, at, "this is no length of time")
             .found(error.found)
