@@ -85,6 +85,12 @@ pub enum Error {
         /// Where and why.
         source: toml::de::Error,
     },
+    /// A registry did not do what it was asked for.
+    #[error(transparent)]
+    Registry(#[from] maestro_build::container::registry::Error),
+    /// The file of credentials for registries cannot be used.
+    #[error(transparent)]
+    RegistryAuth(#[from] maestro_build::container::credentials::Error),
     /// A directory's packages could not be read.
     #[error(transparent)]
     Sbom(#[from] maestro_evidence::sbom::Error),
@@ -218,6 +224,8 @@ impl Error {
             Self::Policies { faults, .. } => faults.first().map(|fault| fault.code),
             Self::HookInput { .. } => Some("MAE-5007"),
             Self::Sbom(refused) => Some(refused.code().as_str()),
+            Self::Registry(error) => Some(error.code()),
+            Self::RegistryAuth(_) => Some("MAE-7033"),
             Self::KeyFile(_) => Some("MAE-7060"),
             Self::Prompt { .. } => Some("MAE-6001"),
             Self::Rendering { .. } => Some("MAE-6002"),
@@ -247,6 +255,10 @@ impl Error {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }
             Self::Sbom(refused) => Some(refused.hint().to_owned()),
+            Self::Registry(error) => Some(error.hint().to_owned()),
+            Self::RegistryAuth(_) => {
+                Some("--registry-auth names a Docker config.json with `auths`".to_owned())
+            }
             Self::Prompt { .. } => Some("the form of a prompt stands in docs/prompts.md".to_owned()),
             Self::Rendering { .. } => Some(
                 "give a value with --var name=value, or several with --vars FILE.json".to_owned(),

@@ -134,3 +134,8 @@ impl<P: Predicate> Statement<P> {
         }
     }
 }
+/// What a statement says that it is, before anybody has verified it.
+pub fn predicate_type(payload: &[u8]) -> Option<String> {
+    let payload: serde_json::Value = serde_json::from_slice(payload).ok()?;
+    payload.get("predicateType")?.as_str().map(str::to_owned)
+}

@@ -1,4 +1,5 @@
-//! Whether a directory of evidence holds what was signed: offline, with nothing but its files.
+//! Whether a directory of evidence holds what was signed: offline, with nothing but its files; or what
+//! is attached to an image.
 //!
 //! | module | what it asks |
 //! |---|---|
@@ -6,6 +7,7 @@
 //! | [`records`] | what do the records say of the run and of its attempts |
 //! | [`chain`] | is each artifact the subject of a good statement, back to the sources |
 //! | [`promotions`] | where may which artifact go, by summaries that were signed later |
+//! | [`image`] | the same of an image, by what is attached to it in a registry |
 //! | [`expect`] | is it what somebody expected of it |
 //!
 //! First the list of keys by its root, then the manifest by a key of the list, then the rest by the
@@ -14,6 +16,7 @@
 pub mod chain;
 pub mod expect;
 mod files;
+pub mod image;
 pub mod promotions;
 mod records;
 
@@ -120,10 +123,16 @@ pub fn directory(directory: &Path, question: &Question) -> Finding {
         let statements = chain::statements(directory, &listing, &manifest.trust, &mut finding);
         finding.statements = statements.len();
         records.compare(&statements, &mut finding);
-        finding.chain = chain::links(&listing, &statements, question.artifact, &mut finding);
+        let wanted = match question.artifact {
+            Some(digest) => vec![(digest.to_string(), digest)],
+            None => listing.made(),
+        };
+        finding.chain = chain::links(wanted, &statements, &mut finding);
         let of = (&listing, question.artifact);
         promotions::check(directory, &manifest, of, &mut finding);
-        question.expect.hold(&manifest.statement, &records, &statements, &mut finding);
+        question.expect.of_run(&manifest.statement, &records, &mut finding);
+        let all: Vec<&chain::Stated> = statements.iter().collect();
+        question.expect.of_statements(&all, &mut finding);
         finding.run = Some(manifest.statement.predicate);
     }
     finding.verified = finding.failures.is_empty();
@@ -143,26 +152,15 @@ fn opened(directory: &Path, question: &Question, finding: &mut Finding) -> Optio
         files::read(&directory.join(name), BUNDLE_BYTES_MAX as u64)
             .map_err(|error| (name.to_owned(), format!("cannot be read: {error}")))
     };
-    let open = || {
-        let trust = read(file::KEYS)?;
-        let trust = Trust::open(&trust, None)
-            .map_err(|error| (file::KEYS.to_owned(), error.to_string()))?;
-        Ok((trust, read(file::MANIFEST)?))
-    };
-    let (trust, manifest) = match open() {
-        Ok(opened) => opened,
+    let (keys, manifest) = match read(file::KEYS).and_then(|keys| Ok((keys, read(file::MANIFEST)?)))
+    {
+        Ok(read) => read,
         Err((name, what)) => {
             finding.fail(SIGNATURE, name, what);
             return None;
         }
     };
-    let root = trust.root().fingerprint();
-    finding.root = Some(root);
-    finding.root_is_known = question.root.is_some();
-    if let Some(expected) = question.root.filter(|expected| *expected != root) {
-        finding.fail(SIGNATURE, file::KEYS, format!("its root is {root}; expected {expected}"));
-        return None;
-    }
+    let trust = trusted(&keys, question, finding)?;
     if !files::is_root(directory, trust.root()) {
         finding.fail(CHANGED, file::ROOT, "it is not the root of the list of keys");
     }
@@ -177,6 +175,25 @@ fn opened(directory: &Path, question: &Question, finding: &mut Finding) -> Optio
             None
         }
     }
+}
+
+/// The list of keys, where its root is the one that is asked for.
+fn trusted(keys: &[u8], question: &Question, finding: &mut Finding) -> Option<Trust> {
+    let trust = match Trust::open(keys, None) {
+        Ok(trust) => trust,
+        Err(error) => {
+            finding.fail(SIGNATURE, file::KEYS, error.to_string());
+            return None;
+        }
+    };
+    let root = trust.root().fingerprint();
+    finding.root = Some(root);
+    finding.root_is_known = question.root.is_some();
+    if let Some(expected) = question.root.filter(|expected| *expected != root) {
+        finding.fail(SIGNATURE, file::KEYS, format!("its root is {root}; expected {expected}"));
+        return None;
+    }
+    Some(trust)
 }
 
 /// A statement whose signature holds, by a key that was good when the statement says it was signed.

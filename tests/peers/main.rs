@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod attached;
 mod border;
 mod brownout;
 mod carriers;

@@ -63,9 +63,9 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
 fn digest(named: &str) -> Result<Digest, Error> {
     match what(Some(named))? {
         What::Artifact(digest) => Ok(digest),
-        What::Run(_) | What::Everything => Err(Error::usage(
+        What::Run(_) | What::Image(_) | What::Everything => Err(Error::usage(
             format!("{named:?} is no artifact"),
-            "name a file that is there, or sha256: and 64 digits; `--run` names a run",
+            "name a file that is there, or sha256: and 64 digits, as an image's; `--run` names a run",
         )),
     }
 }

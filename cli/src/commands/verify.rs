@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use maestro_evidence::verify::chain::Link;
 use maestro_evidence::verify::expect::Expectation;
+use maestro_evidence::verify::image::{image as verify_image, newest_list};
 use maestro_evidence::verify::{Finding, Question, directory};
 use maestro_schemas::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::evidence;
+use super::evidence::{self, image, image::Access, image::ImageName};
 use super::runs::name::RunName;
 use crate::args::Global;
 use crate::error::Error;
@@ -24,17 +25,19 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --dir nothing is asked of any server. Without it, the evidence is fetched first. Exit code 0
-where all of it holds, 1 where something does not; the first link that fails is named.
+With --dir nothing is asked of any server. Of an image in a registry, what `maestro evidence attach` put
+beside it is read there, and nothing is asked of a server of ours. Else the evidence is fetched first.
+Exit code 0 where all of it holds, 1 where something does not; the first link that fails is named.
 
 Examples:
   maestro verify --dir evidence
   maestro verify dist/app.tar.gz --dir evidence --root sha256:5b1c…
   maestro verify --dir evidence --expect release.toml --json
+  maestro verify ghcr.io/intelgraph/service:1.4.0 --root sha256:5b1c…
   maestro verify last
   maestro verify dist/app.tar.gz")]
 pub struct Args {
-    /// A file, an image as an OCI layout, a digest, a run's id or `last`.
+    /// A file, an image as an OCI layout or in a registry, a digest, a run's id or `last`.
     what: Option<String>,
     /// A directory that `maestro evidence export` wrote.
     #[arg(long, value_name = "DIR")]
@@ -45,6 +48,11 @@ pub struct Args {
     /// A file of what is expected: builders, branch, steps and more.
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
+    /// Of an image in a registry: the signed list of keys, instead of the newest that is attached.
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    keys: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// What is asked about.
@@ -55,6 +63,8 @@ pub(super) enum What {
     Run(RunName),
     /// An artifact.
     Artifact(Digest),
+    /// An image in a registry.
+    Image(ImageName),
 }
 
 /// Verifies.
@@ -74,7 +84,16 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
                 format!("`maestro verify --dir {dir}`"),
             ));
         }
+        (Some(_), What::Image(name)) => {
+            return Err(Error::usage(
+                format!("{name} is in a registry, and --dir names a directory"),
+                "name the image's digest to find it in a directory",
+            ));
+        }
         (Some(dir), _) => find(dir, question).await?,
+        (None, What::Image(name)) => {
+            attached(&name, args.keys.as_deref(), &args.access, question).await?
+        }
         (None, what) => fetched(what, question, global, output).await?,
     };
     output.show(&finding, || tell(&finding, output.paint()))?;
@@ -92,7 +111,7 @@ async fn fetched(
     let run = match what {
         What::Run(name) => name.find(&target.client).await?,
         What::Artifact(digest) => target.client.made_by(digest).await?.run,
-        What::Everything => {
+        What::Everything | What::Image(_) => {
             return Err(Error::usage(
                 "nothing is named that is to be verified",
                 "name a file, a digest or a run, or a directory of evidence with --dir",
@@ -105,6 +124,25 @@ async fn fetched(
     find(to, question).await
 }
 
+/// Reads what is attached to an image, and verifies it.
+async fn attached(
+    name: &ImageName,
+    keys: Option<&Path>,
+    access: &Access,
+    question: Question,
+) -> Result<Finding, Error> {
+    let found = image::read(name, access).await?;
+    let keys = match keys {
+        Some(path) => std::fs::read(path).map_err(Error::file("read", path))?,
+        None => newest_list(found.lists, question.root).map_err(|problem| Error::NotFound {
+            what: format!("a list of keys of {name} ({problem})"),
+            hint: Some("`maestro evidence attach` attaches one; --keys and --root name one".into()),
+        })?,
+    };
+    let question = Question { artifact: Some(found.digest), ..question };
+    Ok(verify_image(&keys, &found.bundles, &question))
+}
+
 async fn find(dir: PathBuf, question: Question) -> Result<Finding, Error> {
     let verifying = tokio::task::spawn_blocking(move || directory(&dir, &question));
     verifying.await.map_err(|error| Error::service("verify", error))
@@ -114,7 +152,7 @@ pub(super) fn what(named: Option<&str>) -> Result<What, Error> {
     let Some(named) = named else { return Ok(What::Everything) };
     let path = Path::new(named);
     if path.join("oci-layout").is_file() {
-        return image(path).map(What::Artifact);
+        return of_layout(path).map(What::Artifact);
     }
     if path.is_file() {
         return hash(path).map(What::Artifact);
@@ -122,16 +160,20 @@ pub(super) fn what(named: Option<&str>) -> Result<What, Error> {
     if let Ok(digest) = named.parse() {
         return Ok(What::Artifact(digest));
     }
+    if let Ok(name) = named.parse() {
+        return Ok(What::Image(name));
+    }
     named.parse().map(What::Run).map_err(|_| {
         Error::usage(
-            format!("{named:?} is no file, no digest and no run"),
-            "name a file that is there, sha256: and 64 digits, a run's id, or last",
+            format!("{named:?} is no file, no image, no digest and no run"),
+            "name a file that is there, an image as ghcr.io/team/app:1.0, sha256: and 64 digits, a \
+             run's id, or last",
         )
     })
 }
 
 /// The digest of the one image of an OCI layout.
-fn image(layout: &Path) -> Result<Digest, Error> {
+fn of_layout(layout: &Path) -> Result<Digest, Error> {
     let path = layout.join("index.json");
     let text = std::fs::read(&path).map_err(Error::file("read", &path))?;
     let index: serde_json::Value = serde_json::from_slice(&text)?;
@@ -174,6 +216,9 @@ fn tell(finding: &Finding, paint: Paint) -> String {
             false => "by its own word: compare it with the one you know, or give it with --root",
         };
         lines.push(format!("root   {root}\n       {}", paint.dim(known)));
+    }
+    if let (Some(key), None) = (&finding.key, &finding.run) {
+        lines.push(format!("key    {key}\n       {} statements hold", finding.statements));
     }
     if let (Some(key), Some(run)) = (&finding.key, &finding.run) {
         lines.push(format!("key    {key}, {}", run.signed_on));

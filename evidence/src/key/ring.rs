@@ -117,6 +117,11 @@ impl Trust {
         &self.ring
     }
 
+    /// Whether the list has the key `id`, good or not.
+    pub fn has(&self, id: &KeyId) -> bool {
+        self.keys.iter().any(|(known, _)| known == id)
+    }
+
     /// The key `id`, where it is good for what says that it was signed at `at`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::files::{Listing, read};
 use super::{BROKEN, Finding, SIGNATURE, verified};
 use crate::dsse::BUNDLE_BYTES_MAX;
 use crate::key::ring::Trust;
-use crate::statement::provenance::{BYPRODUCTS, MADE_PREFIX, Provenance};
+use crate::statement::provenance::{MADE_PREFIX, Provenance};
 use crate::statement::run::file;
 use crate::statement::{Descriptor, Statement};
 
@@ -22,11 +22,16 @@ const LINKS_MAX: usize = 1_000;
 pub(super) struct Stated {
     /// Its file.
     pub(super) path: String,
-    key: String,
+    pub(super) key: String,
     pub(super) statement: Statement<Provenance>,
 }
 
 impl Stated {
+    /// Whether it says how something was made.
+    pub(super) fn is_about(&self, made: Digest) -> bool {
+        self.statement.subject.iter().any(|subject| subject.digest.as_sha256() == Some(made))
+    }
+
     pub(super) fn provenance(&self) -> &Provenance {
         &self.statement.predicate
     }
@@ -74,47 +79,42 @@ pub(super) fn statements(
     stated
 }
 
-/// The links of one artifact, or of all; what is missing between them is a failure.
+/// The links from these artifacts, each by its name, back to their sources; what is missing between them
+/// is a failure. Who copies an artifact states it too: all statements about one are links.
 pub(super) fn links(
-    listing: &Listing,
+    artifacts: impl IntoIterator<Item = (String, Digest)>,
     statements: &[Stated],
-    artifact: Option<Digest>,
     finding: &mut Finding,
 ) -> Vec<Link> {
-    let about: HashMap<Digest, &Stated> = statements
-        .iter()
-        .flat_map(|stated| {
-            let subjects = stated.statement.subject.iter();
-            subjects.filter_map(move |subject| Some((subject.digest.as_sha256()?, stated)))
-        })
-        .collect();
-    let mut wanted: VecDeque<(String, Digest)> = match artifact {
-        Some(digest) => VecDeque::from([(digest.to_string(), digest)]),
-        None => {
-            let role = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-            let besides = |path: &str| BYPRODUCTS.contains(&role(path).as_str());
-            let made = listing.artifacts().filter(|(path, _)| !besides(path));
-            made.map(|(path, digest)| (path.to_owned(), digest)).collect()
+    let mut about: HashMap<Digest, Vec<&Stated>> = HashMap::new();
+    for stated in statements {
+        let subjects = stated.statement.subject.iter();
+        let digests: BTreeSet<Digest> =
+            subjects.filter_map(|subject| subject.digest.as_sha256()).collect();
+        for digest in digests {
+            about.entry(digest).or_default().push(stated);
         }
-    };
+    }
+    let mut wanted: VecDeque<(String, Digest)> = artifacts.into_iter().collect();
     let (mut seen, mut links) = (BTreeSet::new(), Vec::new());
     while let Some((name, digest)) = wanted.pop_front() {
         if !seen.insert(digest) || links.len() >= LINKS_MAX {
             continue;
         }
-        let Some(stated) = about.get(&digest) else {
+        let Some(made) = about.get(&digest) else {
             finding.fail(BROKEN, name, format!("no statement here is about {digest}"));
             continue;
         };
-        let link = stated.link(digest);
-        let sources = &stated.provenance().build_definition.resolved_dependencies;
-        for source in sources.iter().filter(|source| source.uri.starts_with(MADE_PREFIX)) {
-            match source.digest.as_sha256() {
-                Some(digest) => wanted.push_back((source.uri.clone(), digest)),
-                None => finding.fail(BROKEN, &*stated.path, "a source without a SHA-256"),
+        for stated in made {
+            links.push(stated.link(digest));
+            let sources = &stated.provenance().build_definition.resolved_dependencies;
+            for source in sources.iter().filter(|source| source.uri.starts_with(MADE_PREFIX)) {
+                match source.digest.as_sha256() {
+                    Some(digest) => wanted.push_back((source.uri.clone(), digest)),
+                    None => finding.fail(BROKEN, &*stated.path, "a source without a SHA-256"),
+                }
             }
         }
-        links.push(link);
     }
     links
 }

@@ -44,11 +44,11 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    pub(super) fn hold(
+    /// What is expected of a run.
+    pub(super) fn of_run(
         &self,
         manifest: &Statement<RunEvidence>,
         records: &Records,
-        statements: &[Stated],
         finding: &mut Finding,
     ) {
         let said = &manifest.predicate;
@@ -65,6 +65,29 @@ impl Expectation {
         for step in self.steps.difference(&records.succeeded) {
             finding.fail(UNEXPECTED, file::MANIFEST, format!("step {step:?} has not succeeded"));
         }
+    }
+
+    /// What is expected of a run, by nothing but a statement about what it made.
+    pub(super) fn of_run_by(&self, stated: &Stated, finding: &mut Finding) {
+        let definition = &stated.provenance().build_definition;
+        for (what, found, expected) in [
+            ("project", &definition.internal_parameters.project, &self.project),
+            ("pipeline", &definition.external_parameters.pipeline, &self.pipeline),
+        ] {
+            if let Some(expected) = expected.as_ref().filter(|expected| *expected != found) {
+                let what = format!("its {what} is {found:?}; expected {expected:?}");
+                finding.fail(UNEXPECTED, stated.path.clone(), what);
+            }
+        }
+        let asked = [("state", self.state.is_some()), ("steps", !self.steps.is_empty())];
+        for (what, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
+            let what = format!("`{what}` is told by the evidence of a run only");
+            finding.fail(UNEXPECTED, stated.path.clone(), what);
+        }
+    }
+
+    /// What is expected of statements, and of where artifacts may go.
+    pub(super) fn of_statements(&self, statements: &[&Stated], finding: &mut Finding) {
         let promoted = finding.promotions.iter().map(|one| one.environment.clone()).collect();
         for environment in self.promoted.difference(&promoted) {
             let what = format!("nothing that is asked about may go to {environment:?}");
@@ -91,10 +114,10 @@ impl Expectation {
         let provenance = stated.provenance();
         let builder = &provenance.run_details.builder.id;
         let mut broken = Vec::new();
+        let definition = &provenance.build_definition;
         if self.builders.as_ref().is_some_and(|builders| !builders.contains(builder)) {
             broken.push(format!("its builder is {builder:?}, which is none of the expected"));
         }
-        let definition = &provenance.build_definition;
         let inputs = &definition.external_parameters.inputs;
         if self.inputs.as_ref().is_some_and(|expected| expected != inputs) {
             broken.push("the run's inputs are others than expected".into());

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{CHANGED, Finding, Manifest, UNLISTED, promotions};
 use crate::key::PublicKey;
+use crate::statement::provenance::BYPRODUCTS;
 use crate::statement::run::{FILES_MAX, file};
 use crate::tree::{self, Limits};
 
@@ -58,6 +59,14 @@ impl Listing {
             let directory = directory.filter(|directory| self.directories.contains(*directory));
             Some((directory.unwrap_or(path), *digest))
         })
+    }
+
+    /// Artifacts that statements are about, by path.
+    pub(super) fn made(&self) -> Vec<(String, Digest)> {
+        let role = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let besides = |path: &str| BYPRODUCTS.contains(&role(path).as_str());
+        let made = self.artifacts().filter(|(path, _)| !besides(path));
+        made.map(|(path, digest)| (path.to_owned(), digest)).collect()
     }
 }
 

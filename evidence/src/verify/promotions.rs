@@ -57,7 +57,7 @@ pub(super) fn check(
     let artifacts: Vec<Digest> = listing.artifacts().map(|(_, digest)| digest).collect();
     for name in names(directory, finding) {
         let bytes = read(&directory.join(&name), BUNDLE_BYTES_MAX as u64).unwrap_or_default();
-        match promoted(&bytes, &manifest.trust, manifest.digest, &name) {
+        match promoted(&bytes, &manifest.trust, Some(manifest.digest), &name) {
             Ok(one) if artifacts.contains(&one.artifact) => {
                 let is_asked = asked.is_none_or(|asked| asked == one.artifact);
                 finding.promotions.extend(Some(one).filter(|_| is_asked));
@@ -88,10 +88,11 @@ fn names(directory: &Path, finding: &mut Finding) -> Vec<String> {
     names
 }
 
-fn promoted(
+/// What a summary says, where it holds and was signed over `manifest`, or over any where that is not here.
+pub(super) fn promoted(
     bundle: &[u8],
     trust: &Trust,
-    manifest: Digest,
+    manifest: Option<Digest>,
     path: &str,
 ) -> Result<Promoted, String> {
     let at = |statement: &Statement<Summary>| Some(statement.predicate.time_verified);
@@ -107,7 +108,7 @@ fn promoted(
         return Err(format!("its result is {:?}, not {PASSED:?}", summary.verification_result));
     }
     let mut read = summary.input_attestations.iter().filter(|one| one.uri == MANIFEST_URI);
-    if !read.any(|one| one.digest.as_sha256() == Some(manifest)) {
+    if !read.any(|one| manifest.is_none_or(|it| one.digest.as_sha256() == Some(it))) {
         return Err("it was signed over another manifest than the one here".to_owned());
     }
     Ok(Promoted {

@@ -1,5 +1,7 @@
 //! A small directory of evidence, and what is found where something of it changes.
 
+mod image;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

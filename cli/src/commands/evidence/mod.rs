@@ -1,6 +1,8 @@
-//! `maestro evidence`: what was signed of a run, as plain files.
+//! `maestro evidence`: what was signed of a run, as plain files and at its images.
 
+mod attach;
 mod export;
+pub mod image;
 mod promotions;
 mod write;
 
@@ -17,7 +19,8 @@ pub use write::write;
 #[command(after_help = "\
 Examples:
   maestro evidence export last --to evidence
-  maestro verify --dir evidence")]
+  maestro verify --dir evidence
+  maestro evidence attach ghcr.io/intelgraph/service:1.4.0")]
 pub struct Args {
     #[command(subcommand)]
     ask: Ask,
@@ -27,12 +30,14 @@ pub struct Args {
 enum Ask {
     /// Write all that a run left, with its statements and the public keys, to a directory.
     Export(export::Args),
+    /// Attach the statements about an image to it, in its registry.
+    Attach(attach::Args),
 }
 
 /// Does what the subcommand says.
 pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    let target = target::connect(global).await?;
     match args.ask {
-        Ask::Export(args) => export::perform(args, &target, output).await,
+        Ask::Export(args) => export::perform(args, &target::connect(global).await?, output).await,
+        Ask::Attach(args) => attach::perform(args, global, output).await,
     }
 }

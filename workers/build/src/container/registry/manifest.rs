@@ -19,6 +19,11 @@ const DOCKERS: [&str; 2] = [
 ];
 
 impl Repository {
+    /// The digest of the manifest that a tag or a digest names; nothing where there is none.
+    pub async fn resolve(&self, name: &str) -> Result<Option<Digest>, Error> {
+        Ok(self.manifest(name).await?.map(|(descriptor, _)| descriptor.digest))
+    }
+
     /// A manifest's bytes with their descriptor; nothing where there is none.
     pub(super) async fn manifest(&self, name: &str) -> Result<Option<(Descriptor, Bytes)>, Error> {
         let doing = format!("giving manifest {name}");
