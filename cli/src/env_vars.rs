@@ -129,3 +129,9 @@ pub const PROXIES: [&str; 6] =
 
 /// Where the socket of a local stack lies whose own directory is too deep for one.
 pub const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+
+/// Where a user's programs keep what can be made again.
+pub const CACHE_HOME: &str = "XDG_CACHE_HOME";
+
+/// The user's own directory.
+pub const HOME: &str = "HOME";

@@ -225,7 +225,11 @@ pub struct Applied {
     pub limits: Limits,
     /// The means, by name, each with its version.
     pub tools: BTreeMap<String, String>,
-    /// Directories of the worker that it shared with other executions: with one it is not hermetic.
+    /// Whether it read nothing but its inputs and its host's system: in namespaces of its own, without
+    /// a network, and without a directory that it shared with other executions.
+    #[serde(default)]
+    pub hermetic: bool,
+    /// Directories of the worker that it shared with other executions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<String>,
     /// Servers that ran beside it, each in a sandbox of the same kind, by name.

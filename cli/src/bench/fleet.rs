@@ -81,7 +81,7 @@ impl Fleet {
         let coordinator =
             spawn(&stack, &Role::Coordinator, &["coordinator", "--name", "bench"], Some(&url))?;
         let slots = slots.to_string();
-        let scratch = stack.paths().work();
+        let scratch = stack.paths().root().join("work");
         let arguments = [
             "worker",
             "--pool",

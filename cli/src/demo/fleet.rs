@@ -243,7 +243,7 @@ fn worker(
 ) -> Result<Launch, Error> {
     let role =
         Role::Worker(pool.parse().map_err(|source| Error::service("serve the pool", source))?);
-    let scratch = stack.paths().work().to_string_lossy().into_owned();
+    let scratch = stack.paths().root().join("work").to_string_lossy().into_owned();
     let words =
         ["worker", "--pool", pool, "--slots", slots, "--drain", "5s", "--scratch", &scratch];
     let variables = shared(stack, &name, password(stack, &role));

@@ -1,11 +1,16 @@
 //! The layout of `.maestro/`: directories 0700, files 0600, made when first needed.
 
+use std::env;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use maestro_schemas::digest::Digest;
+
 use super::Error;
+use crate::env_vars;
 
 /// The files of one local stack. Cheap to clone; holds no handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +88,23 @@ impl Paths {
         self.root.join("litellm")
     }
 
-    /// Workspaces of the steps that run here.
+    /// Workspaces of the steps that run here: in the user's own cache, and not below the project, whose
+    /// settings tools would find in the directories above a workspace. Here where the user has no home.
     pub fn work(&self) -> PathBuf {
-        self.root.join("work")
+        let absolute =
+            |name: &str| env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
+        let cache = absolute(env_vars::CACHE_HOME)
+            .or_else(|| absolute(env_vars::HOME).map(|home| home.join(".cache")));
+        let name = Digest::of(self.root.as_os_str().as_bytes()).to_hex();
+        match cache {
+            Some(cache) => cache.join("maestro/work").join(format!("{name:.20}")),
+            None => self.root.join("work"),
+        }
+    }
+
+    /// Directories that are kept for steps.
+    pub fn caches(&self) -> PathBuf {
+        self.root.join("caches")
     }
 
     /// Output of a detached owner.

@@ -31,6 +31,7 @@ use super::servers;
 use crate::env_vars;
 use crate::error::Error;
 use crate::local::litellm::{self, Litellm};
+use crate::local::paths::make_dir;
 use crate::local::stack::Stack;
 use crate::service::api;
 use crate::service::models;
@@ -55,6 +56,7 @@ pub struct Roles {
     draining: CancellationToken,
     stop: CancellationToken,
     gateway: Litellm,
+    workspaces: PathBuf,
 }
 
 impl Roles {
@@ -62,6 +64,7 @@ impl Roles {
     pub async fn start(stack: &Stack, project: &Path) -> Result<(Self, Endpoint), Error> {
         let store = ArtifactStore::local(stack.paths().objects())
             .map_err(|source| Error::service("open the artifact store", source))?;
+        let workspaces = anew(stack).await?;
         let token = stack.secret(servers::TOKEN).unwrap_or_default().to_owned();
         api::admit_admin(&stack.postgres.url(), NAME, &token).await?;
         let stop = CancellationToken::new();
@@ -99,10 +102,10 @@ impl Roles {
             router: router(project).config,
             ..litellm::Options::of_project(project, stack.paths().litellm())
         });
-        let serves = (worker(stack, store), pools(stack, project, &gateway).await?);
+        let serves = (worker(workspaces.clone(), store), pools(stack, project, &gateway).await?);
         working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };
-        Ok((Self { serving, working, draining, stop, gateway }, endpoint))
+        Ok((Self { serving, working, draining, stop, gateway, workspaces }, endpoint))
     }
 
     /// Waits until one of them ends by itself, which none does.
@@ -125,12 +128,33 @@ impl Roles {
         // What does not end in time ends with the process; the next start ensures what is live.
         let _ =
             timeout(STOP_MAX, async { while self.working.join_next().await.is_some() {} }).await;
+        // Only where it is empty.
+        let _ = tokio::fs::remove_dir(&self.workspaces).await;
         if let Err(error) = self.gateway.stop().await {
             tracing::warn!(%error, "the model gateway did not end in good order");
         }
         self.stop.cancel();
         let _ =
             timeout(STOP_MAX, async { while self.serving.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// An empty directory for workspaces. What is there is left of an owner that was killed: there is never
+/// more than one of a stack.
+async fn anew(stack: &Stack) -> Result<PathBuf, Error> {
+    let directory = stack.paths().work();
+    if let Err(error) = tokio::fs::remove_dir_all(&directory).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "workspaces of a former owner stay behind");
+    }
+    match make_dir(&directory) {
+        Ok(()) => Ok(directory),
+        Err(error) => {
+            let near = stack.paths().root().join("work");
+            tracing::warn!(%error, "workspaces are below the project");
+            make_dir(&near).map(|()| near).map_err(Error::from)
+        }
     }
 }
 
@@ -184,10 +208,10 @@ fn keys(stack: &Stack) -> Keys {
     Keys::of(Home::at(stack.paths().keys()), passphrase.into()).made_when_missing()
 }
 
-fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
+fn worker(scratch: PathBuf, store: ArtifactStore) -> WorkerConfig {
     WorkerConfig {
         name: format!("{NAME}-{}", std::process::id()),
-        scratch: stack.paths().work(),
+        scratch,
         store,
         drain_max: DRAIN_MAX,
     }
@@ -195,10 +219,9 @@ fn worker(stack: &Stack, store: ArtifactStore) -> WorkerConfig {
 
 /// What a worker of every pool serves.
 async fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<PoolConfig>, Error> {
-    let caches = stack.paths().work().join("caches");
     let registry_auth = models::variable(env_vars::REGISTRY_AUTH).map(PathBuf::from);
     let settings = Settings::from_variables(std::env::vars()).with_registry_auth(registry_auth);
-    let settings = settings.with_caches(caches);
+    let settings = settings.with_caches(stack.paths().caches());
     let build: Arc<dyn Handler> = Arc::new(SandboxArgs::of_environment()?.pool(settings).await);
     let kept = Gateway::Kept(Arc::new(gateway.clone()));
     let llm =

@@ -154,3 +154,34 @@ fn every_template_runs_a_small_project_of_its_kind() {
         assert_eq!(run.code, 0, "{name}: {}{}", run.stdout, run.stderr);
     }
 }
+
+const PLACED: &str = r#"
+name: placed
+stages:
+  - name: s
+    steps:
+      - run: shell
+        name: where
+        isolation: plain
+        with:
+          script: |
+            d="$PWD"
+            while [ "$d" != / ]; do
+              d="$(dirname "$d")"
+              ! test -e "$d/maestro.yaml" || echo "found $d/maestro.yaml"
+            done
+            pwd >> "$HOLD"
+"#;
+
+#[test]
+fn no_step_works_below_the_project_whose_settings_its_tools_would_find() {
+    let session = Session::new(PLACED);
+    let place = session.path("place");
+    session.write("maestro.yaml", &PLACED.replace("$HOLD", &place.display().to_string()));
+    session.run(&["run"]).ends_with(0);
+    let log = session.run(&["logs", "last", "s/where"]).ends_with(0).stdout;
+    assert!(!log.contains("found"), "{log}");
+    let place = session.read("place").unwrap();
+    assert!(place.trim().ends_with("/workspace"), "{place}");
+    assert!(!std::path::Path::new(place.trim()).exists(), "it goes with its step: {place}");
+}

@@ -31,6 +31,8 @@ pub struct Expectation {
     pub source: Option<String>,
     /// Whether the sources were as committed.
     pub clean: Option<bool>,
+    /// Whether every step was hermetic, by its worker's word.
+    pub hermetic: Option<bool>,
     /// All names that something may have been made from: `source`, `workspace`, roles of artifacts.
     pub materials: Option<BTreeSet<String>>,
     /// The run's inputs, all of them.
@@ -117,6 +119,11 @@ impl Expectation {
         let definition = &provenance.build_definition;
         if self.builders.as_ref().is_some_and(|builders| !builders.contains(builder)) {
             broken.push(format!("its builder is {builder:?}, which is none of the expected"));
+        }
+        let sandbox = definition.internal_parameters.sandbox.as_ref();
+        let hermetic = sandbox.and_then(|sandbox| sandbox.get("hermetic")?.as_bool());
+        if self.hermetic.is_some_and(|expected| expected != hermetic.unwrap_or(false)) {
+            broken.push("whether it was hermetic is not as expected".into());
         }
         let inputs = &definition.external_parameters.inputs;
         if self.inputs.as_ref().is_some_and(|expected| expected != inputs) {

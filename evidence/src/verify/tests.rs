@@ -308,6 +308,7 @@ async fn each_expectation_that_does_not_hold_is_said() {
         builders: Some(BTreeSet::from(["https://maestro.dev/builders/unisolated/v1".into()])),
         materials: Some(["workspace", "source", "dist"].map(str::to_owned).into()),
         inputs: Some(BTreeMap::new()),
+        hermetic: Some(false),
         steps: BTreeSet::from(["build/pack".into()]),
         ..Expectation::default()
     };
@@ -320,6 +321,7 @@ async fn each_expectation_that_does_not_hold_is_said() {
         Expectation { inputs: Some(BTreeMap::from([("a".into(), json!(1))])), ..good.clone() },
         Expectation { steps: BTreeSet::from(["test/unit".into()]), ..good.clone() },
         Expectation { commit: Some("ff".into()), ..good.clone() },
+        Expectation { hermetic: Some(true), ..good.clone() },
         Expectation { source: Some("git+https://example.org/a".into()), ..good },
     ];
     for wanted in strict {

@@ -135,6 +135,9 @@ impl Confinement {
             limits_by: host.holder.kind(),
             limits,
             tools: host.tools(level),
+            hermetic: level == Level::Bubblewrap
+                && wanted.network == Network::NONE
+                && place.caches.is_empty(),
             caches: place.cache_names.clone(),
             services: Vec::new(),
         };

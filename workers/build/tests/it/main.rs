@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bench;
+mod caches;
 mod ending;
 mod escape;
 mod limits;
