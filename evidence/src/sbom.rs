@@ -21,7 +21,7 @@ mod directory;
 mod error;
 mod graph;
 mod hash;
-mod licence;
+pub mod licence;
 mod limits;
 mod purl;
 mod read;

@@ -4,6 +4,7 @@
 //! `provenance/v1` and `verification_summary/v1`. What Maestro adds bears the prefix `maestro_` or
 //! stands in a predicate of its own, [`run`].
 
+pub mod begun;
 pub mod provenance;
 pub mod run;
 pub mod summary;

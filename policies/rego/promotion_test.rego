@@ -92,3 +92,77 @@ test_a_freeze_holds_in_its_window_only if {
 	denied({"environment": "closed", "now": {"date": "2026-12-20", "weekday": "sunday", "time": "00:00"}}, "no reason is given")
 	count(said({"environment": "closed", "now": {"date": "2027-01-03", "weekday": "sunday", "time": "00:00"}})) == 0
 }
+
+# Of an environment that asks for this.
+asked(demands) := reasons if {
+	reasons := promotion.deny with input as good with data.config.promotion.environments as {"prod": demands}
+}
+
+refused(demands, words) if {
+	some reason in asked(demands)
+	contains(reason, words)
+}
+
+test_a_field_that_is_misspelt_denies if {
+	refused({"branch": ["main"]}, "prod asks for branch, which nobody can")
+	refused({"comitted": true}, "prod asks for comitted")
+	refused({"freezes": [{"day": ["monday"]}]}, "has the field day, which no freeze has")
+	refused({"freezes": [{"form": "16:00"}]}, "has the field form")
+}
+
+test_what_is_asked_of_an_environment_is_an_object if {
+	refused([], "has to be an object")
+	refused("main", "has to be an object")
+	refused(null, "has to be an object")
+	refused(true, "has to be an object")
+}
+
+test_a_field_of_another_kind_denies if {
+	every field in {"keys", "builders", "branches", "repositories", "states", "steps", "actions", "denied_licences"} {
+		every value in ["main", 1, true, null, {"main": true}, ["main", 1]] {
+			refused({field: value}, sprintf("%s of prod has to be a list of texts", [field]))
+		}
+	}
+	every field in {"committed", "sbom"} {
+		every value in ["true", 1, null, []] {
+			refused({field: value}, sprintf("%s of prod has to be true or false", [field]))
+		}
+	}
+	every value in ["24", true, null, [24]] {
+		refused({"max_age_hours": value}, "max_age_hours of prod has to be a number")
+	}
+	every value in [{"days": ["friday"]}, "friday", ["friday"], null] {
+		refused({"freezes": value}, "freezes of prod has to be a list of objects")
+	}
+}
+
+test_a_field_of_a_freeze_of_another_kind_denies if {
+	every value in ["friday", ["Friday"], ["firday"], [5], null] {
+		refused({"freezes": [{"days": value}]}, "days of a freeze of prod has to be a list of weekdays")
+	}
+	every field in {"from", "to"} {
+		every value in ["9:00", "24:01", "16:60", "4 pm", 16, null] {
+			refused({"freezes": [{field: value}]}, sprintf("%s of a freeze of prod has to be a time", [field]))
+		}
+	}
+	every field in {"first", "last"} {
+		every value in ["20.12.2026", "2026-13-01", "2026-12-32", "2026-1-2", 20261220, null] {
+			refused({"freezes": [{field: value}]}, sprintf("%s of a freeze of prod has to be a date", [field]))
+		}
+	}
+	refused({"freezes": [{"reason": 1}]}, "reason of a freeze of prod has to be a text")
+}
+
+test_a_freeze_that_would_never_hold_denies if {
+	refused({"freezes": [{"from": "22:00", "to": "06:00"}]}, "ends before it begins")
+	refused({"freezes": [{"first": "2027-01-02", "last": "2026-12-20"}]}, "ends before it begins")
+	refused({"freezes": [{"from": "24:00"}]}, "ends before it begins")
+	count(asked({"freezes": [{"first": "2026-12-20", "last": "2026-12-20", "from": "23:00", "to": "24:00"}]})) == 0
+}
+
+test_a_licence_is_the_same_in_upper_and_lower_case if {
+	bill := {"documents": 1, "components": 1, "licences": ["GPL-3.0-only"], "unlicensed": 0}
+	some reason in promotion.deny with input as object.union(good, {"sbom": bill})
+		with data.config.promotion.environments as {"prod": {"denied_licences": ["gpl-3.0-ONLY"]}}
+	contains(reason, "the licence GPL-3.0-only")
+}

@@ -26,9 +26,9 @@ mod memory;
 
 use memory::Memory;
 
-/// One rule is evaluated no longer.
+/// One rule is evaluated no longer, where its hook does not say otherwise.
 pub const EVALUATION_TIME_MAX: Duration = Duration::from_millis(100);
-/// A question is no longer, in bytes of JSON.
+/// A question is no longer, in bytes of JSON, where its hook does not say otherwise.
 pub const QUESTION_BYTES_MAX: usize = 64 << 10;
 
 /// The interpreter looks at the clock after so many expressions.
@@ -40,6 +40,7 @@ pub struct Question {
     hook: Hook,
     json: String,
     digest: Digest,
+    time_max: Duration,
     fault: Option<String>,
 }
 
@@ -50,11 +51,12 @@ impl Question {
             Ok(json) => (json.to_string(), input.fault()),
             Err(error) => (String::new(), Some(format!("the input is no JSON: {error}"))),
         };
-        if json.len() > QUESTION_BYTES_MAX {
-            let what = format!("the input has {} bytes, of {QUESTION_BYTES_MAX}", json.len());
+        if json.len() > I::BYTES_MAX {
+            let what = format!("the input has {} bytes, of {}", json.len(), I::BYTES_MAX);
             fault = fault.or(Some(what));
         }
-        Self { hook: I::HOOK, digest: Digest::of(json.as_bytes()), json, fault }
+        let digest = Digest::of(json.as_bytes());
+        Self { hook: I::HOOK, json, digest, time_max: I::TIME_MAX, fault }
     }
 
     /// Makes a question of a text, which has to be an input of the hook.
@@ -188,11 +190,13 @@ impl Evaluator {
         self.engine.set_input(input);
         let mut reasons = Vec::new();
         if let Some((rule, clauses)) = &rules.allow {
-            let value = ask(&mut self.engine, rule).map_err(|what| (rule.clone(), what))?;
+            let value = ask(&mut self.engine, rule, question.time_max)
+                .map_err(|what| (rule.clone(), what))?;
             reasons.extend(of_allow(rule, value.as_ref(), clauses));
         }
         for rule in &rules.denials {
-            let value = ask(&mut self.engine, rule).map_err(|what| (rule.clone(), what))?;
+            let value = ask(&mut self.engine, rule, question.time_max)
+                .map_err(|what| (rule.clone(), what))?;
             reasons.extend(of_denial(rule, value.as_ref()));
         }
         Ok(reasons)
@@ -200,21 +204,26 @@ impl Evaluator {
 }
 
 /// The value of a rule, or nothing where it is undefined.
-pub(crate) fn ask(engine: &mut Engine, rule: &str) -> Result<Option<serde_json::Value>, String> {
+pub(crate) fn ask(
+    engine: &mut Engine,
+    rule: &str,
+    time_max: Duration,
+) -> Result<Option<serde_json::Value>, String> {
+    engine.set_execution_timer_config(timer(time_max));
     // The interpreter is not ours; where it panics, one question is denied and nothing else happens.
     let value = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(rule.to_owned())))
         .map_err(|_| "the interpreter fails at it".to_owned())?
-        .map_err(|error| wrong(&error))?;
+        .map_err(|error| wrong(&error, time_max))?;
     if value == Value::Undefined {
         return Ok(None);
     }
     serde_json::to_value(&value).map(Some).map_err(|error| error.to_string())
 }
 
-fn wrong(error: &impl std::fmt::Display) -> String {
+fn wrong(error: &impl std::fmt::Display, time_max: Duration) -> String {
     let said = error.to_string();
     if said.contains("exceeded time limit") {
-        return format!("it takes longer than {} ms", EVALUATION_TIME_MAX.as_millis());
+        return format!("it takes longer than {} ms", time_max.as_millis());
     }
     match fault::from_interpreter(fault::EVALUATION, "", &said) {
         fault if fault.file.is_empty() => format!("it cannot be evaluated: {}", fault.what),
@@ -241,11 +250,12 @@ fn new_engine() -> Engine {
     // It is there already from the second engine on.
     let _ = set_time_source(&CLOCK);
     let mut engine = Engine::new();
-    engine.set_execution_timer_config(ExecutionTimerConfig {
-        limit: EVALUATION_TIME_MAX,
-        check_interval: EXPRESSIONS_PER_LOOK,
-    });
+    engine.set_execution_timer_config(timer(EVALUATION_TIME_MAX));
     engine
+}
+
+const fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit, check_interval: EXPRESSIONS_PER_LOOK }
 }
 
 /// For the bound in time alone: no policy can read it.

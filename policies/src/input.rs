@@ -7,6 +7,7 @@
 mod promotion;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use maestro_schemas::digest::Digest;
 use maestro_schemas::verdict::Hook;
@@ -14,12 +15,20 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{EVALUATION_TIME_MAX, QUESTION_BYTES_MAX};
+
 pub use promotion::{Bills, Evidenced, Made, Now, Promotion, Source, StepEnd};
 
 /// What a hook can be asked about.
 pub trait Input: Serialize {
     /// The hook.
     const HOOK: Hook;
+
+    /// It is no longer, in bytes of JSON.
+    const BYTES_MAX: usize = QUESTION_BYTES_MAX;
+
+    /// A rule may look at it no longer.
+    const TIME_MAX: Duration = EVALUATION_TIME_MAX;
 
     /// Why no policy should be asked about this at all.
     fn fault(&self) -> Option<String> {
@@ -160,6 +169,8 @@ pub struct Prompt {
 
 impl Input for Promotion {
     const HOOK: Hook = Hook::Promotion;
+    const BYTES_MAX: usize = promotion::BYTES_MAX;
+    const TIME_MAX: Duration = promotion::TIME_MAX;
 }
 
 impl Input for RouteChoice {

@@ -143,21 +143,18 @@ impl Session {
         })
     }
 
-    /// The same, and denied where no bundle that holds has a rule `allow` for the hook: for what nobody may
-    /// do but by a policy's leave.
+    /// The same, and denied where the global bundle has no rule `allow` for the hook: for what nobody may do
+    /// but by a policy's leave. A project's own can only take away of it.
     pub fn leave<I: Input>(&mut self, project: &ProjectName, input: &I) -> Verdict {
         let mut verdict = self.verdict(project, input);
-        let own = format!("{PROJECTS}/{project}");
-        let permits = [GLOBAL, own.as_str()].into_iter().any(|place| {
-            let slot = self.version.places.get(place).filter(|slot| !slot.gone);
-            slot.and_then(|slot| slot.compiled.as_ref()).is_some_and(|it| it.permits(I::HOOK))
-        });
-        if !permits {
+        let slot = self.version.places.get(GLOBAL).filter(|slot| !slot.gone);
+        let compiled = slot.and_then(|slot| slot.compiled.as_ref());
+        if !compiled.is_some_and(|compiled| compiled.permits(I::HOOK)) {
             let package = I::HOOK.package();
             let message = format!(
-                "no policy of package {package} has a rule allow, so nothing is permitted; write one"
+                "no policy of package {package} in {GLOBAL}/ has a rule allow, so nothing is permitted; write one there"
             );
-            verdict.reasons.push(reason(package, message));
+            verdict.reasons.push(reason(&format!("{GLOBAL}/{package}"), message));
             verdict.allowed = false;
         }
         verdict

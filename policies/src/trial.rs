@@ -10,7 +10,7 @@ use regorus::unstable::{Module, Ref, Rule};
 use serde::Serialize;
 
 use crate::bundle::Bundle;
-use crate::engine::{ask, with_tests};
+use crate::engine::{EVALUATION_TIME_MAX, ask, with_tests};
 use crate::fault::Fault;
 use crate::walk;
 
@@ -76,7 +76,7 @@ pub fn run(bundle: &Bundle) -> Result<Report, Vec<Fault>> {
     let mut tests = Vec::new();
     for (mut trial, last) in rules {
         engine.clear_coverage_data();
-        let value = ask(&mut engine, &trial.name);
+        let value = ask(&mut engine, &trial.name, EVALUATION_TIME_MAX);
         lines.note(&engine);
         let what = match value {
             Ok(Some(serde_json::Value::Bool(true))) => None,

@@ -12,6 +12,7 @@ use maestro_server::app::App;
 use maestro_server::app::bus::Bus;
 use maestro_server::app::secrets::Keyring;
 use maestro_server::notary::keys::Keys;
+use maestro_server::promotion::line::Line;
 use maestro_server::routing::{self, Routing};
 use maestro_server::store::token::{self, TokenRow};
 use maestro_server::store::{self, connect, shard};
@@ -66,7 +67,8 @@ pub async fn open(parts: Parts<'_>, stop: &CancellationToken) -> Result<Api, Err
             tracing::error!(%error, "questions to the router cannot be heard");
         }
     });
-    let app = App { pool, bus: Arc::new(bus), objects, routing, keys, keyring };
+    let (bus, proofs) = (Arc::new(bus), Line::default());
+    let app = App { pool, bus, objects, routing, keys, proofs, keyring };
     let asked = rpc::secrets::run(app.clone(), stop.clone());
     tokio::spawn(async move {
         if let Err(error) = asked.await {

@@ -27,6 +27,30 @@ stages:
         run: test.e2e
         with: { toolchain: typescript, install: false, command: 'false' }
 "#;
+/// One step makes something, one hands it on, and one has it from the first because its key is the same.
+const HANDED_ON: &str = r#"
+name: app
+stages:
+  - name: build
+    steps:
+      - name: make
+        run: shell
+        effect: pure
+        with: { script: 'echo hello > app' }
+        artifacts: { app: app }
+      - name: copy
+        run: shell
+        use: [{ from: make, artifact: app }]
+        with: { script: 'test -s app' }
+        artifacts: { app: app }
+  - name: later
+    steps:
+      - name: again
+        run: shell
+        effect: pure
+        with: { script: 'echo hello > app' }
+        artifacts: { app: app }
+"#;
 const LOCK: &str = r#"{ "name": "app", "version": "1.0.0", "lockfileVersion": 3, "requires": true, "packages": {
   "": { "name": "app", "version": "1.0.0", "dependencies": { "left": "1.0.0" } },
   "node_modules/left": { "version": "1.0.0", "license": "GPL-3.0-only" } } }
@@ -168,6 +192,69 @@ fn a_promotion_is_signed_listed_audited_exported_and_verified() {
     std::fs::create_dir_all(another.parent().unwrap()).unwrap();
     std::fs::write(another, &bytes).unwrap();
     assert!(directory(&session.path("first"), &Question::default()).verified);
+}
+
+#[test]
+fn a_summary_over_the_evidence_of_another_run_is_not_believed() {
+    let session = session();
+    session.run(&["run"]).ends_with(3);
+    session.run(&["verify", "last"]).ends_with(0);
+    let promotion = session.json(&["promote", "src.txt", "--to", "staging", "--run", "last"]);
+    session.run(&["evidence", "export", "last", "--to", "out"]).ends_with(0);
+    let name = format!("promotions/staging.{}.sigstore.json", promotion["id"].as_str().unwrap());
+    let artifact = promotion["artifact"].as_str().unwrap().parse().unwrap();
+    let asked = Question { artifact: Some(artifact), ..Question::default() };
+    let first = session.path("first");
+    for directory_of in [&first, &session.path("out")] {
+        let found = directory(directory_of, &asked);
+        assert!(found.verified, "both runs made it: {:?}", found.failures);
+    }
+    std::fs::create_dir_all(first.join("promotions")).unwrap();
+    std::fs::copy(session.path("out").join(&name), first.join(&name)).unwrap();
+    let failures = directory(&first, &asked).failures;
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let failure = &failures[0];
+    assert_eq!((failure.code, failure.file.as_str()), ("MAE-7097", name.as_str()));
+    assert!(failure.what.contains("another manifest"), "{failure:?}");
+}
+
+#[test]
+fn a_step_that_hands_something_on_does_not_hide_the_run_that_made_it() {
+    let session = Session::new(HANDED_ON);
+    session.write("made", "hello\n");
+    session.write(".gitignore", ".maestro/\npolicies/\nout/\nfirst/\n");
+    session.write("policies/global/data.json", &environments().to_string());
+    let policy = include_str!("../../../policies/rego/promotion.rego");
+    session.write("policies/global/promotion.rego", policy);
+    for (place, cached, statements, taken) in [("first", 1, 2, 0), ("out", 2, 3, 2)] {
+        session.run(&["run"]).ends_with(0);
+        let shown = session.json(&["runs", "show", "last"]);
+        assert_eq!(shown["run"]["steps_cached"], cached, "{shown}");
+        session.run(&["evidence", "export", "last", "--to", place]).ends_with(0);
+        session.run(&["promote", "made", "--to", "staging", "--run", "last"]).ends_with(0);
+        let found = session.offline_json(&["verify", "--dir", place]);
+        assert_eq!((&found["verified"], &found["statements"]), (&json!(true), &json!(statements)));
+        let runs = std::fs::read_dir(session.path(place).join("statements/taken"));
+        let runs = runs.into_iter().flatten().map(|run| run.unwrap().path());
+        let files = runs.flat_map(|run| std::fs::read_dir(run).unwrap());
+        assert_eq!(files.count(), taken, "of the run that made it, and handed it on itself");
+    }
+}
+
+#[test]
+fn without_policies_nothing_goes_anywhere() {
+    let session = Session::new(PIPELINE);
+    session.write("package.json", r#"{ "name": "app", "version": "1.0.0" }"#);
+    session.write("package-lock.json", LOCK);
+    session.write("src.txt", "hello\n");
+    session.run(&["run"]).ends_with(3);
+    session.run(&["evidence", "export", "last", "--to", "first"]).ends_with(0);
+    let reasons = denied(&session.run(&["promote", "src.txt", "--to", "staging", "--json"]));
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    let (rule, message) = &reasons[0];
+    assert_eq!(rule, "maestro.promotion");
+    assert!(message.contains("this server has no policies"), "{message}");
+    assert_eq!(session.json(&["promotions"])["promotions"], json!([]));
 }
 
 #[test]

@@ -1,9 +1,40 @@
 //! Terms: an SPDX expression where it is one, and else a name.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use spdx::identifiers::LICENSES;
+use spdx::{Expression, LicenseItem, ParseMode};
 
 /// The longest text that is kept, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
+
+/// Other people's documents name what SPDX has other names for by now.
+const FORMER_NAMES: ParseMode =
+    ParseMode { allow_deprecated: true, allow_postfix_plus_on_gpl: true, ..ParseMode::STRICT };
+
+/// Every licence and exception that an SPDX expression names, however it is bracketed, as SPDX' list spells
+/// them; nothing where the text is none.
+pub fn in_expression(text: &str) -> Option<BTreeSet<String>> {
+    let expression = Expression::parse_mode(text, FORMER_NAMES).ok()?;
+    let mut named = BTreeSet::new();
+    for one in expression.requirements() {
+        named.insert(one.req.license.to_string());
+        named.extend(one.req.addition.as_ref().map(ToString::to_string));
+        if let LicenseItem::Spdx { id, .. } = one.req.license {
+            named.insert(id.name.to_owned());
+            let newer = spdx::gnu_license_id(id.name, false);
+            named.extend(newer.filter(|_| id.is_deprecated()).map(|newer| newer.name.to_owned()));
+        }
+    }
+    Some(named)
+}
+
+/// A licence's name as SPDX' list spells it, in which upper and lower case are the same; others as they are.
+pub fn spelt(name: &str) -> &str {
+    let known = LICENSES.iter().find(|known| known.name.eq_ignore_ascii_case(name));
+    known.map_or(name, |known| known.name)
+}
 
 /// The terms of a package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +92,31 @@ mod tests {
         assert_eq!(of("SEE LICENSE IN x"), Licence::Name("SEE LICENSE IN x".into()));
         assert_eq!(of("mit OR"), Licence::Name("mit OR".into()));
         assert_eq!(Licence::of(" "), None);
+    }
+
+    #[test]
+    fn an_expression_names_each_of_its_licences_however_it_is_bracketed() {
+        let named = |text| in_expression(text).map(|it| it.into_iter().collect::<Vec<_>>());
+        for (text, expected) in [
+            ("MIT", &["MIT"] as &[&str]),
+            ("(GPL-3.0-only)", &["GPL-3.0-only"]),
+            ("((MIT)AND(ISC))", &["ISC", "MIT"]),
+            ("MIT and (ISC or Zlib)", &["ISC", "MIT", "Zlib"]),
+            ("GPL-3.0", &["GPL-3.0", "GPL-3.0-only"]),
+            ("GPL-3.0+", &["GPL-3.0-or-later"]),
+            ("Apache-2.0+", &["Apache-2.0", "Apache-2.0+"]),
+            (
+                "GPL-2.0-only WITH Classpath-exception-2.0",
+                &["Classpath-exception-2.0", "GPL-2.0-only"],
+            ),
+            ("(LicenseRef-ours OR MIT)", &["LicenseRef-ours", "MIT"]),
+        ] {
+            assert_eq!(named(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", "(", "Own words", "MIT OR", "(Ours OR MIT)"] {
+            assert_eq!(named(text), None, "{text}");
+        }
+        assert_eq!((spelt("gpl-3.0-ONLY"), spelt("Own")), ("GPL-3.0-only", "Own"));
     }
 
     #[test]

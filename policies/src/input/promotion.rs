@@ -1,12 +1,20 @@
 //! What is verified of an artifact before it goes to an environment.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use maestro_schemas::digest::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An artifact, where it is to go, and what its evidence says. All of it was signed, but for the time.
+/// The most bytes of JSON: it names each of a run's steps, of which there are up to 10,000.
+pub(super) const BYTES_MAX: usize = 4 << 20;
+
+/// How long a rule may look at it: nobody waits for it but whoever promotes.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(1);
+
+/// An artifact, where it is to go, and what its evidence says. All of it was signed, but for who asks and
+/// when. What was signed is not all known: of a snapshot of a directory, `sources` are the submitter's word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Promotion {
@@ -78,7 +86,8 @@ pub struct Evidenced {
 )]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The repository, as `git+https://example.org/app.git`; empty where a directory's snapshot was taken.
+    /// The repository, as `git+https://example.org/app.git`, of which a worker checked the commit out. Empty
+    /// where a directory's snapshot was taken; then the rest is what whoever submitted the run said of it.
     pub uri: String,
     /// The branch; left out where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

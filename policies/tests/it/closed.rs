@@ -1,9 +1,13 @@
 //! Whatever goes wrong is a denial that says so.
 
+use std::collections::BTreeSet;
+
 use crate::support::{asked, evaluator};
 use maestro_policies::engine::{QUESTION_BYTES_MAX, Question};
-use maestro_policies::input::Cost;
+use maestro_policies::input::{Bills, Cost, Evidenced, Made, Now, Promotion, StepEnd};
 use maestro_policies::reload::Policies;
+use maestro_schemas::digest::Digest;
+use maestro_schemas::plan::NODES_MAX;
 use maestro_schemas::verdict::Hook;
 
 #[test]
@@ -98,4 +102,84 @@ fn a_hook_that_nothing_decides_need_not_be_asked_and_one_whose_bundle_is_missing
     put("projects/demo", "package elsewhere\n");
     policies.poll();
     assert!(may_deny(&policies, Hook::Cost), "what was there and is gone denies");
+}
+
+/// A promotion by a run with so many steps, each of which succeeded.
+fn promotion(steps: usize) -> Promotion {
+    let step = |number: usize| StepEnd {
+        name: format!("test/a-step-whose-name-is-about-as-long-as-they-come/{number}"),
+        action: "test.unit".to_owned(),
+        end: "succeeded".to_owned(),
+    };
+    Promotion {
+        project: "demo".to_owned(),
+        environment: "prod".to_owned(),
+        by: "ada".to_owned(),
+        now: Now::default(),
+        artifact: Made {
+            digest: Digest::of(b"x"),
+            step: "build/pack".to_owned(),
+            role: "app".to_owned(),
+            age_hours: 1.0,
+        },
+        run: Evidenced { state: "succeeded".to_owned(), ..Evidenced::default() },
+        keys: BTreeSet::new(),
+        builders: BTreeSet::new(),
+        sources: Vec::new(),
+        steps: (0..steps).map(step).collect(),
+        sbom: Bills::default(),
+    }
+}
+
+#[test]
+fn an_artifact_of_the_largest_run_is_asked_about_and_may_go() {
+    let demands = r#"{ "states": ["succeeded"], "actions": ["test.unit"],
+        "steps": ["test/a-step-whose-name-is-about-as-long-as-they-come/9999"] }"#;
+    let data = format!(
+        r#"{{ "config": {{ "promotion": {{ "environments": {{ "prod": {demands} }} }} }} }}"#
+    );
+    let policy = include_str!("../../rego/promotion.rego");
+    let mut evaluator = evaluator(&[("promotion.rego", policy), ("data.json", &data)]);
+    let mut asked = promotion(NODES_MAX);
+    assert!(serde_json::to_string(&asked).unwrap().len() > QUESTION_BYTES_MAX);
+    let verdict = evaluator.verdict(&asked);
+    assert!(verdict.allowed, "{:?}", verdict.reasons);
+    asked.steps[NODES_MAX - 1].end = "failed".to_owned();
+    let messages: Vec<String> =
+        evaluator.verdict(&asked).reasons.into_iter().map(|reason| reason.message).collect();
+    let words = ["/9999 ended as failed", "/9999, which runs test.unit, ended as failed"];
+    assert!(words.iter().all(|words| messages.iter().any(|said| said.contains(words))));
+    assert_eq!(messages.len(), words.len(), "{messages:?}");
+    asked.steps[0].name = "a".repeat(4 << 20);
+    assert!(evaluator.verdict(&asked).reasons[0].message.contains("of 4194304"));
+}
+
+#[test]
+fn only_the_global_policies_give_leave_and_a_projects_own_take_away_of_it() {
+    let (allow, deny) = ("allow := true\n", "deny contains \"no\" if input.by == \"eve\"\n");
+    let silent = "package maestro.cost\n";
+    let of = |rules: &str| format!("package maestro.promotion\n\n{rules}");
+    for (global, own, by, permitted) in [
+        (of(allow), None, "ada", true),
+        (of(allow), Some(of(deny)), "ada", true),
+        (of(allow), Some(of(deny)), "eve", false),
+        (of(allow), Some(of("allow := false\n")), "ada", false),
+        (of(deny), None, "ada", false),
+        (of(deny), Some(of(allow)), "ada", false),
+        (of(""), Some(of(allow)), "ada", false),
+        (silent.to_owned(), Some(of(allow)), "ada", false),
+        (silent.to_owned(), None, "ada", false),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        for (place, text) in [("global", Some(&global)), ("projects/demo", own.as_ref())] {
+            let Some(text) = text else { continue };
+            std::fs::create_dir_all(directory.path().join(place)).unwrap();
+            std::fs::write(directory.path().join(place).join("a.rego"), text).unwrap();
+        }
+        let mut session = Policies::open(directory.path()).session();
+        let asked = Promotion { by: by.to_owned(), ..promotion(1) };
+        let verdict = session.leave(&"demo".parse().unwrap(), &asked);
+        assert_eq!(verdict.allowed, permitted, "{global} with {own:?}: {:?}", verdict.reasons);
+        assert_eq!(verdict.allowed, verdict.reasons.is_empty());
+    }
 }

@@ -41,6 +41,7 @@ use maestro_schemas::name::ProjectName;
 use sqlx::PgPool;
 
 use crate::notary::keys::Keys;
+use crate::promotion::line::Line;
 use crate::routing::Routing;
 use crate::store;
 use bus::Bus;
@@ -58,6 +59,8 @@ pub struct App {
     pub routing: Routing,
     /// What signs promotions; absent where nothing is signed.
     pub keys: Option<Keys>,
+    /// Places for proofs of what is to be promoted.
+    pub proofs: Line,
     /// What wraps the keys of secrets.
     pub keyring: secrets::Keyring,
 }

@@ -1,11 +1,12 @@
 //! Lets an artifact go to an environment, where its evidence holds and the policies permit it.
 
+use maestro_evidence::key;
 use maestro_evidence::moment::Moment;
 use maestro_evidence::statement::summary::{
     PASSED, POLICIES_URI, PROMOTION_PREFIX, SLSA_VERSION, Summary, VERIFIER, Verifier,
 };
 use maestro_evidence::statement::{Descriptor, Digests, Statement};
-use maestro_policies::input::{Now, Promotion as Asked};
+use maestro_policies::input::Promotion as Asked;
 use maestro_schemas::api::promotions::{
     PAGE_MAX, Promotion, PromotionPage, PromotionRequest, is_environment,
 };
@@ -13,19 +14,18 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::id::{PromotionId, RunId};
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::verdict::{Hook, Reason, Verdict};
+use tokio::runtime::Handle;
 
 use super::act::{self, Done};
 use super::{App, Asker, Error};
-use crate::notary::keys::Keys;
-use crate::promotion::{Archive, Proven, Unproven};
+use crate::notary::keys::{Keys, Pen};
+use crate::promotion::line::Place;
+use crate::promotion::{Archive, Proven, Unproven, Wanted};
 use crate::store::promotion::{self, Filter, Kept};
 use crate::store::{evidence, run};
 
 /// The promotions of a page where nobody says how many.
 const PAGE_DEFAULT: u16 = 50;
-
-const WEEKDAYS: [&str; 7] =
-    ["thursday", "friday", "saturday", "sunday", "monday", "tuesday", "wednesday"];
 
 /// Which page of which promotions.
 #[derive(Debug, Clone, Default)]
@@ -53,30 +53,33 @@ impl App {
             let message = "expected 1 to 64 lower-case letters, digits, _ and -, as staging";
             return Err(Error::invalid("environment", message));
         }
+        let busy = Error::Unavailable(
+            "as many promotions as this server verifies at once are under way; try again when one has ended",
+        );
+        let place = self.proofs.place().ok_or(busy)?;
         let keys = self.keys.as_ref().ok_or(Error::NoSigner)?;
         let run = self.run_of(&asker.project, &request).await?;
-        let now = Moment::now();
-        let proven = self.prove(asker, keys, (request.artifact, run), now).await?;
-        let asked = asked(asker, &request.environment, &proven, now);
-        let verdict = self.ask(&asker.project, asked.clone()).await?;
+        let pen = keys.pen().await.map_err(unsigned)?;
+        let proven = self.prove(asker, (&request, run), (&pen, place)).await?;
+        let verdict = self.ask(&asker.project, proven.asked.clone()).await?;
         if !verdict.allowed {
             let PromotionRequest { artifact, environment, .. } = request;
             return Err(Error::Denied { artifact, environment, reasons: verdict.reasons });
         }
-        let summary = summary(&request, &proven, (verdict.bundle, keys.are_local()), now);
-        let bundle = self.sign(keys, &summary).await?;
+        let summary = summary(&request, &proven, (verdict.bundle, keys.are_local()), pen.at);
+        let bundle = self.sign(keys, &pen, &summary).await?;
         let promotion = Promotion {
             id: PromotionId::generate(),
             artifact: request.artifact,
             environment: request.environment.clone(),
             run,
             promoted_by: asker.actor.clone(),
-            promoted_at_ms: now.as_ms(),
+            promoted_at_ms: pen.at.as_ms(),
             policy: verdict.bundle,
             input: verdict.input,
             statement: Digest::of(&bundle),
         };
-        let asked = serde_json::to_value(&asked).unwrap_or_default().to_string();
+        let asked = serde_json::to_value(&proven.asked).unwrap_or_default().to_string();
         let kept = Kept { asked: &asked, body: &bundle };
         self.keep_promotion(asker, &promotion, (kept, &request)).await?;
         Ok(promotion)
@@ -101,17 +104,27 @@ impl App {
         })
     }
 
+    /// Large files are read and many signatures verified, so it is done where one may block. It keeps its
+    /// place to its end, also where nobody waits for it any more.
     async fn prove(
         &self,
         asker: &Asker,
-        keys: &Keys,
-        (artifact, run): (Digest, RunId),
-        now: Moment,
+        (request, run): (&PromotionRequest, RunId),
+        (pen, place): (&Pen, Place),
     ) -> Result<Proven, Error> {
-        let trust = keys.trust().map_err(|error| Error::Unproven(error.to_string()))?;
-        let (pool, objects, project) = (&self.pool, &self.objects, &asker.project);
-        let archive = Archive { pool, objects, trust: &trust, project };
-        archive.prove(artifact, run, now).await.map_err(|error| match error {
+        let (environment, by) = (request.environment.clone(), asker.actor.clone());
+        let wanted = Wanted { artifact: request.artifact, run, environment, by };
+        let (pool, objects, project) =
+            (self.pool.clone(), self.objects.clone(), asker.project.clone());
+        let (trust, now, runtime) = (pen.trust.clone(), pen.at, Handle::current());
+        let proving = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let (pool, objects, trust, project) = (&pool, &objects, &trust, &project);
+            runtime.block_on(Archive { pool, objects, trust, project }.prove(&wanted, now))
+        });
+        let proven = proving.await;
+        let proven = proven.map_err(|_| Error::Unavailable("evidence cannot be verified now"))?;
+        proven.map_err(|error| match error {
             Unproven::Store(error) => Error::Store(error),
             Unproven::Broken(what) => Error::Unproven(what),
         })
@@ -137,14 +150,14 @@ impl App {
         }))
     }
 
-    async fn sign(&self, keys: &Keys, summary: &Statement<Summary>) -> Result<Vec<u8>, Error> {
-        let failed = |error: maestro_evidence::key::Error| {
-            tracing::error!(%error, "a promotion cannot be signed");
-            Error::Unavailable("the key that signs does not answer now; the server's log says why")
-        };
-        let signer = keys.signer().await.map_err(failed)?;
-        evidence::put_ring(&self.pool, &keys.ring_bytes().map_err(failed)?).await?;
-        summary.sign(signer.as_ref()).await.map_err(failed)
+    async fn sign(
+        &self,
+        keys: &Keys,
+        pen: &Pen,
+        summary: &Statement<Summary>,
+    ) -> Result<Vec<u8>, Error> {
+        evidence::put_ring(&self.pool, &keys.ring_bytes().map_err(unsigned)?).await?;
+        summary.sign(pen.signer.as_ref()).await.map_err(unsigned)
     }
 
     async fn keep_promotion(
@@ -193,30 +206,9 @@ impl App {
     }
 }
 
-fn asked(asker: &Asker, environment: &str, proven: &Proven, now: Moment) -> Asked {
-    let proven = proven.clone();
-    Asked {
-        project: asker.project.to_string(),
-        environment: environment.to_owned(),
-        by: asker.actor.clone(),
-        now: spoken(now),
-        artifact: proven.artifact,
-        run: proven.run,
-        keys: proven.keys,
-        builders: proven.builders,
-        sources: proven.sources,
-        steps: proven.steps,
-        sbom: proven.sbom,
-    }
-}
-
-/// A time as policies compare it. The first day of 1970 was a Thursday.
-fn spoken(now: Moment) -> Now {
-    let day = usize::try_from(now.as_ms() / 86_400_000).unwrap_or_default();
-    let text = now.to_string();
-    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
-    let weekday = WEEKDAYS.get(day % WEEKDAYS.len()).copied().unwrap_or_default();
-    Now { date: part(0, 10), weekday: weekday.to_owned(), time: part(11, 16) }
+fn unsigned(error: key::Error) -> Error {
+    tracing::error!(%error, "a promotion cannot be signed");
+    Error::Unavailable("the key that signs does not answer now; the server's log says why")
 }
 
 fn summary(
@@ -242,17 +234,4 @@ fn summary(
         slsa_version: SLSA_VERSION.to_owned(),
     };
     Statement::of(vec![proven.subject.clone()], summary)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_spoken_in_utc() {
-        let now = spoken("2026-11-27T16:05:09.123Z".parse().unwrap());
-        let expected = ("2026-11-27", "friday", "16:05");
-        assert_eq!((now.date.as_str(), now.weekday.as_str(), now.time.as_str()), expected);
-        assert_eq!(spoken(Moment::from_ms(0)).weekday, "thursday");
-    }
 }

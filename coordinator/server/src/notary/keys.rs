@@ -7,6 +7,7 @@ use maestro_evidence::key::home::Home;
 use maestro_evidence::key::next::Next;
 use maestro_evidence::key::ring::Trust;
 use maestro_evidence::key::{Error, Signer};
+use maestro_evidence::moment::Moment;
 use maestro_schemas::digest::Digest;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -23,6 +24,13 @@ pub struct Keys {
     makes: bool,
     /// The key that is open, and the list that named it.
     open: Arc<Mutex<Option<Open>>>,
+}
+
+/// A key that signs, and a time at which it is good by the list of keys.
+pub(crate) struct Pen {
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) trust: Trust,
+    pub(crate) at: Moment,
 }
 
 /// The list's digest, and the key.
@@ -71,9 +79,13 @@ impl Keys {
         self.home.ring_bytes()
     }
 
-    /// The same, verified.
-    pub(crate) fn trust(&self) -> Result<Trust, Error> {
-        self.home.trust()
+    /// The key that signs now. The time is taken last, so that no key signs for a time before its own,
+    /// whenever it was made.
+    pub(crate) async fn pen(&self) -> Result<Pen, Error> {
+        let signer = self.signer().await?;
+        let (trust, at) = (self.home.trust()?, Moment::now());
+        trust.key_at(&signer.public().id(), at).map_err(Error::Ring)?;
+        Ok(Pen { signer, trust, at })
     }
 
     /// Whether they are a local stack's own, which whoever runs it can read.
@@ -82,7 +94,7 @@ impl Keys {
     }
 
     fn is_valid(&self, signer: &dyn Signer) -> bool {
-        let now = maestro_evidence::moment::Moment::now();
+        let now = Moment::now();
         let trust = self.home.trust();
         trust.is_ok_and(|trust| trust.key_at(&signer.public().id(), now).is_ok())
     }
@@ -91,5 +103,32 @@ impl Keys {
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSPHRASE: &str = "correct horse";
+
+    #[tokio::test]
+    async fn a_key_is_good_at_the_time_that_comes_with_it_however_lately_it_was_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path().join("keys"));
+        let keys = Keys::of(home.clone(), Zeroizing::new(PASSPHRASE.to_owned()));
+        let keys = keys.made_when_missing();
+        let first = keys.pen().await.unwrap();
+        let next = Next::made(PASSPHRASE).unwrap();
+        home.rotate(PASSPHRASE, &next, LOCAL_VALIDITY, Duration::from_secs(60)).await.unwrap();
+        let second = keys.pen().await.unwrap();
+        assert_ne!(second.signer.public(), first.signer.public());
+        for pen in [&first, &second] {
+            let id = pen.signer.public().id();
+            assert!(second.trust.key_at(&id, pen.at).is_ok(), "{id} at {}", pen.at);
+        }
+        let lost = second.signer.public().fingerprint().to_hex();
+        home.revoke(PASSPHRASE, &lost, "lost").await.unwrap();
+        assert_eq!(keys.pen().await.unwrap().signer.public(), first.signer.public());
     }
 }

@@ -1,10 +1,11 @@
 //! How each artifact was made: a statement for each attempt that succeeded and made something.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use maestro_engine::shard::commit::{AttemptOutcome, AttemptRow};
 use maestro_evidence::key::Signer;
 use maestro_evidence::moment::Moment;
+use maestro_evidence::statement::begun::{Link, begun};
 use maestro_evidence::statement::provenance::{
     BUILD_TYPE, BYPRODUCTS, BuildDefinition, Builder, External, Internal, MADE_PREFIX, Metadata,
     Provenance, RunDetails,
@@ -37,15 +38,27 @@ const UNISOLATED: &str = "unisolated";
 pub(super) struct Made {
     /// What each step made, in the plan's order.
     by_step: Vec<(StepAddress, Vec<Artifact>)>,
-    /// What statements of this run are about.
-    pub(super) stated: HashSet<Digest>,
+    /// Which step's artifacts statements of this run are about.
+    stated: HashSet<(StepAddress, Digest)>,
+    /// What those statements are about, and what that was made from.
+    links: Vec<Link>,
 }
 
 impl Made {
-    /// What no statement of this run is about, but for what comes besides.
+    /// What steps have without a statement of this run about how they made it, but for what comes besides.
+    /// That another step made the same, or copied it, does not say where a step's own came from.
     pub(super) fn unstated(&self) -> impl Iterator<Item = &Artifact> {
-        let all = self.by_step.iter().flat_map(|(_, artifacts)| artifacts);
-        all.filter(|artifact| is_made(artifact) && !self.stated.contains(&artifact.digest))
+        self.by_step.iter().flat_map(|(step, artifacts)| {
+            artifacts.iter().filter(|artifact| {
+                is_made(artifact) && !self.stated.contains(&(*step, artifact.digest))
+            })
+        })
+    }
+
+    /// What of all that statements of this run are about can have been made by them, and by what is `known`
+    /// from others.
+    pub(super) fn begun(&self, known: &BTreeSet<Digest>) -> BTreeSet<Digest> {
+        begun(&self.links, known)
     }
 
     fn by_role(&self, node: u32, role: &str) -> Option<&Artifact> {
@@ -60,7 +73,7 @@ pub(super) async fn gather(
     signer: &dyn Signer,
 ) -> Result<Made, Unsigned> {
     let by_step = attempt::artifacts(&files.notary.pool, files.due.run).await?;
-    let mut made = Made { by_step, stated: HashSet::new() };
+    let mut made = Made { by_step, stated: HashSet::new(), links: Vec::new() };
     for (step, artifacts) in &made.by_step {
         let name = step_name(&subjects.plan, *step).unwrap_or_else(|| step.to_string());
         for artifact in artifacts {
@@ -108,16 +121,25 @@ async fn state(
     let sandbox = sandbox(files, row).await;
     let attempt = Attempt { subjects, row, node, name: &name, sandbox };
     let provenance = attempt.provenance(files, made);
+    let from = made_from(&provenance).collect();
     let bundle = Statement::of(subject.collect(), provenance).sign(signer).await?;
     let number = row.token.number;
     let visit = if row.step.visit == 0 { String::new() } else { format!(".v{}", row.step.visit) };
     let path = format!("{}/{}{visit}.{number}.sigstore.json", file::STATEMENTS, clean(&name));
     let digest = files.keep(path, &bundle).await?;
-    for artifact in about {
+    for artifact in &about {
         evidence::note(&files.notary.pool, files.due, artifact.digest, digest).await?;
-        made.stated.insert(artifact.digest);
+        made.stated.insert((row.step, artifact.digest));
     }
+    made.links.push(Link { made: about.iter().map(|artifact| artifact.digest).collect(), from });
     Ok(())
+}
+
+/// What steps made for it.
+pub(super) fn made_from(provenance: &Provenance) -> impl Iterator<Item = Digest> {
+    let sources = provenance.build_definition.resolved_dependencies.iter();
+    let made = sources.filter(|source| source.uri.starts_with(MADE_PREFIX));
+    made.filter_map(|source| source.digest.as_sha256())
 }
 
 struct Attempt<'a> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use maestro_evidence::sbom::licence::{in_expression, spelt};
 use maestro_evidence::store::ArtifactStore;
 use maestro_policies::input::Bills;
 use maestro_schemas::digest::Digest;
@@ -78,23 +79,68 @@ fn add(bills: &mut Bills, document: Document) {
     }
 }
 
-/// An identifier or a name, and each identifier of an expression.
-fn names(choice: Choice) -> Vec<String> {
-    let text = choice.expression.or_else(|| choice.license.and_then(|it| it.id.or(it.name)));
-    let Some(text) = text else { return Vec::new() };
-    let cut = |text: &str| text.chars().take(NAME_CHARS_MAX).collect::<String>();
-    let is_word = |word: &&str| !word.is_empty() && !matches!(*word, "AND" | "OR" | "WITH");
-    let words = text.split([' ', '(', ')']).filter(is_word).map(cut);
-    let is_expression = [" AND ", " OR ", " WITH "].iter().any(|it| text.contains(it));
-    match is_expression {
-        true => words.collect(),
-        false => vec![cut(&text)],
+/// All that it names: each identifier of what is an expression, as written and as it is called by now, and
+/// else the text. What should be an expression and is none counts as each of its words.
+fn names(choice: Choice) -> BTreeSet<String> {
+    let Choice { license, expression } = choice;
+    let terms = license.into_iter().flat_map(|it| [it.id, it.name]).flatten();
+    let mut found = BTreeSet::new();
+    for text in terms.filter(|text| !text.is_empty()) {
+        match in_expression(&text) {
+            Some(named) => found.extend(named.into_iter().chain(words(&text))),
+            None => found.extend([spelt(&text).to_owned()]),
+        }
     }
+    if let Some(text) = expression {
+        found.extend(in_expression(&text).unwrap_or_default());
+        found.extend(words(&text));
+    }
+    found.into_iter().map(|name| name.chars().take(NAME_CHARS_MAX).collect()).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let joins = |word: &str| ["AND", "OR", "WITH"].iter().any(|it| word.eq_ignore_ascii_case(it));
+    let words = text.split(|letter| !is_of_word(letter));
+    words.filter(move |word| !word.is_empty() && !joins(word)).map(|word| spelt(word).to_owned())
+}
+
+fn is_of_word(letter: char) -> bool {
+    letter.is_alphanumeric() || matches!(letter, '-' | '.' | '+' | ':')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn named(choice: serde_json::Value) -> Vec<String> {
+        names(serde_json::from_value(choice).unwrap()).into_iter().collect()
+    }
+
+    #[test]
+    fn a_licence_is_found_in_brackets_in_other_letters_and_in_what_cannot_be_read() {
+        for written in ["GPL-3.0-only", "(GPL-3.0-only)", "((GPL-3.0-only))", "gpl-3.0-only"] {
+            for choice in [
+                serde_json::json!({ "expression": written }),
+                serde_json::json!({ "license": { "id": written } }),
+                serde_json::json!({ "license": { "name": written } }),
+                serde_json::json!({ "license": { "id": "", "name": written } }),
+            ] {
+                assert_eq!(named(choice.clone()), ["GPL-3.0-only"], "{choice}");
+            }
+        }
+        let former = named(serde_json::json!({ "license": { "id": "GPL-3.0+" } }));
+        assert_eq!(former, ["GPL-3.0+", "GPL-3.0-or-later"]);
+        for expression in [
+            "(gpl-3.0-only OR Ours)",
+            "Ours/GPL-3.0-only",
+            "GPL-3.0-only, Ours",
+            "Ours OR (GPL-3.0-only",
+        ] {
+            let found = named(serde_json::json!({ "expression": expression }));
+            assert!(found.contains(&"GPL-3.0-only".to_owned()), "{expression}: {found:?}");
+            assert!(found.contains(&"Ours".to_owned()), "{expression}: {found:?}");
+        }
+    }
 
     #[test]
     fn every_licence_that_a_component_names_is_found() {

@@ -1,9 +1,11 @@
 //! From an artifact back to its sources, by statements that hold.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maestro_evidence::moment::Moment;
 use maestro_evidence::sbom;
+use maestro_evidence::statement::begun::{Link, begun};
 use maestro_evidence::statement::provenance::{MADE_PREFIX, Provenance};
 use maestro_evidence::statement::summary::STATEMENT_URI;
 use maestro_evidence::statement::{Descriptor, Digests, Statement, Subject};
@@ -19,6 +21,10 @@ use crate::store::evidence;
 /// The most things that steps made for one artifact.
 const LINKS_MAX: usize = 1_000;
 
+/// The most statements about those, and the most bytes of them all.
+const STATEMENTS_MAX: u32 = 10_000;
+const BYTES_MAX: usize = 128 << 20;
+
 /// What the statements say.
 pub(super) struct Chain {
     pub(super) subject: Subject,
@@ -33,107 +39,157 @@ pub(super) struct Chain {
     pub(super) read: Vec<Descriptor>,
 }
 
-/// Follows an artifact.
+/// Follows an artifact by every statement of the run's manifest about it and about what it was made from:
+/// several steps may have made the same, and one may have it from another.
 pub(super) async fn of(proof: &Proof<'_>, artifact: Digest) -> Result<Chain, Unproven> {
-    let signed = proof.statements();
-    let (first, key, digest) = about(proof, &signed, artifact).await?;
-    let mut chain = Chain::begin(&first, artifact);
-    let mut wanted = VecDeque::from(chain.take(&first, key, digest)?);
-    let mut seen = BTreeSet::from([artifact]);
-    while let Some(next) = wanted.pop_front() {
-        if !seen.insert(next) {
-            continue;
-        }
-        if seen.len() > LINKS_MAX {
-            let what = format!("{artifact} was made from more than {LINKS_MAX} artifacts");
-            return Err(Unproven::broken(what));
-        }
-        let (statement, key, digest) = about(proof, &signed, next).await?;
-        wanted.extend(chain.take(&statement, key, digest)?);
+    let known = statements(proof, artifact).await?;
+    let begun = begun(known.values().map(|stated| &stated.link), &BTreeSet::new());
+    if !begun.contains(&artifact) {
+        let what = format!(
+            "the statements about {artifact} say that it was made from itself, and none in the evidence of {} says what made it first",
+            proof.run
+        );
+        return Err(Unproven::broken(what));
     }
-    Ok(chain)
+    Ok(Chain::of(known, artifact))
 }
 
-/// The statement about something that the run's manifest names.
+async fn statements(
+    proof: &Proof<'_>,
+    artifact: Digest,
+) -> Result<BTreeMap<Digest, Stated>, Unproven> {
+    let signed = proof.statements();
+    let broken = |what: String| Unproven::broken(format!("{artifact} was made {what}"));
+    let mut known: BTreeMap<Digest, Stated> = BTreeMap::new();
+    let (mut seen, mut wanted) = (BTreeSet::new(), BTreeSet::from([artifact]));
+    let (mut count, mut bytes) = (0, 0);
+    while !wanted.is_empty() {
+        seen.extend(wanted.iter().copied());
+        if seen.len() > LINKS_MAX {
+            return Err(broken(format!("from more than {LINKS_MAX} artifacts")));
+        }
+        let found = about(proof, &signed, &wanted).await?;
+        count += found.len();
+        if count > STATEMENTS_MAX as usize {
+            return Err(broken(format!("as more than {STATEMENTS_MAX} statements say")));
+        }
+        let mut next = BTreeSet::new();
+        for (made, digest) in found {
+            let stated = match known.entry(digest) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let bundle = proof.bytes("a statement", digest).await?;
+                    bytes += bundle.len();
+                    if bytes > BYTES_MAX {
+                        return Err(broken(format!("as more than {BYTES_MAX} bytes say")));
+                    }
+                    entry.insert(Stated::read(proof, digest, &bundle)?)
+                }
+            };
+            if !stated.link.made.contains(&made) {
+                let what = format!("the statement that should be about {made} is not");
+                return Err(Unproven::broken(what));
+            }
+            next.extend(stated.link.from.difference(&seen).copied());
+        }
+        wanted = next;
+    }
+    Ok(known)
+}
+
+/// The manifest's statements about each of some things: the thing and the statement.
 async fn about(
     proof: &Proof<'_>,
     signed: &BTreeSet<Digest>,
-    made: Digest,
-) -> Result<(Statement<Provenance>, String, Digest), Unproven> {
+    wanted: &BTreeSet<Digest>,
+) -> Result<Vec<(Digest, Digest)>, Unproven> {
     let archive = &proof.archive;
-    let all = evidence::statements_about(archive.pool, archive.project, made).await?;
-    let found = all.into_iter().find(|digest| signed.contains(digest));
-    let digest = found.ok_or_else(|| {
-        Unproven::broken(format!("no statement in the evidence of {} is about {made}", proof.run))
-    })?;
-    let bundle = proof.bytes("a statement", digest).await?;
-    let signed_on = |statement: &Statement<Provenance>| {
-        Some(statement.predicate.build_definition.internal_parameters.signed_on)
-    };
-    let (key, statement) = verified(&bundle, archive.trust, signed_on)
-        .map_err(|what| Unproven::broken(format!("the statement about {made}: {what}")))?;
-    let is_about = statement.subject.iter().any(|one| one.digest.as_sha256() == Some(made));
-    match is_about {
-        true => Ok((statement, key.to_string(), digest)),
-        false => Err(Unproven::broken(format!("the statement that should be about {made} is not"))),
+    let (pool, count_max) = (archive.pool, STATEMENTS_MAX + 1);
+    let found =
+        evidence::statements_about(pool, archive.project, wanted, signed, count_max).await?;
+    let named: BTreeSet<Digest> = found.iter().map(|(made, _)| *made).collect();
+    // Of too many some are left out.
+    let is_whole = found.len() <= STATEMENTS_MAX as usize;
+    match wanted.difference(&named).next().filter(|_| is_whole) {
+        None => Ok(found),
+        Some(made) => Err(Unproven::broken(format!(
+            "no statement in the evidence of {} is about {made}",
+            proof.run
+        ))),
+    }
+}
+
+/// A statement whose signature holds.
+struct Stated {
+    key: String,
+    statement: Statement<Provenance>,
+    link: Link,
+}
+
+impl Stated {
+    fn read(proof: &Proof<'_>, digest: Digest, bundle: &[u8]) -> Result<Self, Unproven> {
+        let signed_on = |statement: &Statement<Provenance>| {
+            Some(statement.predicate.build_definition.internal_parameters.signed_on)
+        };
+        let (key, statement) = verified(bundle, proof.archive.trust, signed_on)
+            .map_err(|what| Unproven::broken(format!("the statement {digest}: {what}")))?;
+        let made = statement.subject.iter().filter_map(|one| one.digest.as_sha256()).collect();
+        let sources = statement.predicate.build_definition.resolved_dependencies.iter();
+        let from = sources.filter(|from| from.uri.starts_with(MADE_PREFIX)).map(|from| {
+            let digest = from.digest.as_sha256();
+            digest.ok_or_else(|| Unproven::broken(format!("{} has no SHA-256", from.uri)))
+        });
+        let from = from.collect::<Result<_, _>>()?;
+        Ok(Self { key: key.to_string(), statement, link: Link { made, from } })
+    }
+
+    fn finished_on(&self) -> Moment {
+        self.statement.predicate.run_details.metadata.finished_on
     }
 }
 
 impl Chain {
-    fn begin(statement: &Statement<Provenance>, artifact: Digest) -> Self {
-        let subject = statement.subject.iter();
-        let mut subject = subject.filter(|one| one.digest.as_sha256() == Some(artifact)).cloned();
-        let provenance = &statement.predicate;
-        let subject = subject
-            .next()
+    /// What was made first counts as the artifact.
+    fn of(known: BTreeMap<Digest, Stated>, artifact: Digest) -> Self {
+        let about = known.values().filter(|stated| stated.link.made.contains(&artifact));
+        let first = about.min_by_key(|stated| stated.finished_on());
+        let named = first.and_then(|stated| {
+            let mut subject = stated.statement.subject.iter();
+            subject.find(|one| one.digest.as_sha256() == Some(artifact)).cloned()
+        });
+        let subject = named
             .unwrap_or_else(|| Subject { name: String::new(), digest: Digests::sha256(artifact) });
-        Self {
-            artifact: Made {
-                digest: artifact,
-                step: provenance.build_definition.external_parameters.step.clone(),
-                role: subject.name.clone(),
-                age_hours: 0.0,
-            },
+        let step = first.map(|stated| &stated.statement.predicate.build_definition);
+        let step = step.map(|it| it.external_parameters.step.clone()).unwrap_or_default();
+        let role = subject.name.clone();
+        let mut chain = Self {
+            artifact: Made { digest: artifact, step, role, age_hours: 0.0 },
             subject,
-            made_on: provenance.run_details.metadata.finished_on,
+            made_on: first.map_or(Moment::from_ms(0), Stated::finished_on),
             keys: BTreeSet::new(),
             builders: BTreeSet::new(),
             sources: BTreeSet::new(),
             bills: BTreeSet::new(),
             read: Vec::new(),
+        };
+        for (digest, stated) in known {
+            chain.take(digest, stated);
         }
+        chain
     }
 
-    /// Notes what a statement says; what steps made for it comes back.
-    fn take(
-        &mut self,
-        statement: &Statement<Provenance>,
-        key: String,
-        digest: Digest,
-    ) -> Result<Vec<Digest>, Unproven> {
-        let known = Some(Digests::sha256(digest));
-        if !self.read.iter().any(|one| Some(&one.digest) == known.as_ref()) {
-            let uri = STATEMENT_URI.to_owned();
-            let digest = Digests::sha256(digest);
-            self.read.push(Descriptor { uri, digest, ..Descriptor::default() });
-        }
+    /// Notes what a statement says.
+    fn take(&mut self, digest: Digest, stated: Stated) {
+        let Stated { key, statement, .. } = stated;
+        let (uri, digest) = (STATEMENT_URI.to_owned(), Digests::sha256(digest));
+        self.read.push(Descriptor { uri, digest, ..Descriptor::default() });
         self.keys.insert(key);
-        self.builders.insert(statement.predicate.run_details.builder.id.clone());
+        self.builders.insert(statement.predicate.run_details.builder.id);
         let bills = statement.subject.iter().filter(|one| one.name == sbom::ROLE);
         self.bills.extend(bills.filter_map(|one| one.digest.as_sha256()));
-        let mut made = Vec::new();
-        for from in &statement.predicate.build_definition.resolved_dependencies {
-            if from.uri.starts_with(MADE_PREFIX) {
-                let digest = from.digest.as_sha256();
-                made.push(
-                    digest
-                        .ok_or_else(|| Unproven::broken(format!("{} has no SHA-256", from.uri)))?,
-                );
-            } else if from.name == "source" {
-                self.sources.insert(source(from));
-            }
-        }
-        Ok(made)
+        let from = statement.predicate.build_definition.resolved_dependencies;
+        let from = from.iter().filter(|it| !it.uri.starts_with(MADE_PREFIX) && it.name == "source");
+        self.sources.extend(from.map(source));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is signed of runs that ended. Written by the notary; a run is put here by
 //! [`super::notice::confirm`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::Stream;
@@ -289,20 +290,58 @@ pub async fn newest_about(
     Ok(run.map(RunId::from_uuid))
 }
 
-/// The newest statements about something, at most 1,000.
+/// Which of `signed` statements are about which of these things: the first pairs of the thing and the
+/// statement.
 pub async fn statements_about(
     db: impl PgExecutor<'_>,
     project: &ProjectName,
-    made: Digest,
-) -> Result<Vec<Digest>, Error> {
-    let found: Vec<Vec<u8>> = sqlx::query_scalar(
-        "select statement from evidence_subject where project = $1 and digest = $2
-          order by run desc limit 1000",
+    made: &BTreeSet<Digest>,
+    signed: &BTreeSet<Digest>,
+    count_max: u32,
+) -> Result<Vec<(Digest, Digest)>, Error> {
+    let bytes = |digests: &BTreeSet<Digest>| -> Vec<Vec<u8>> {
+        digests.iter().map(|digest| digest.as_bytes().to_vec()).collect()
+    };
+    let found: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "select distinct digest, statement from evidence_subject
+          where project = $1 and digest = any($2) and statement = any($3)
+          order by digest, statement limit $4",
     )
     .bind(project.as_str())
-    .bind(made.as_bytes().as_slice())
+    .bind(bytes(made))
+    .bind(bytes(signed))
+    .bind(i64::from(count_max))
     .fetch_all(db)
     .await
     .map_err(Error::doing("look for statements"))?;
-    found.iter().map(|bytes| json::digest("evidence_subject.statement", bytes)).collect()
+    let read = |(made, statement): &(Vec<u8>, Vec<u8>)| {
+        let made = json::digest("evidence_subject.digest", made)?;
+        Ok((made, json::digest("evidence_subject.statement", statement)?))
+    };
+    found.iter().map(read).collect()
+}
+
+/// The oldest other run with statements about something, and the first of those statements.
+pub async fn taken_from(
+    db: impl PgExecutor<'_>,
+    due: &Due,
+    made: Digest,
+    count_max: u32,
+) -> Result<Vec<(RunId, Vec<u8>)>, Error> {
+    let rows: Vec<(uuid::Uuid, Vec<u8>)> = sqlx::query_as(
+        "select s.run, f.body from evidence_subject s
+           join evidence_file f on f.run = s.run and f.digest = s.statement
+          where s.project = $1 and s.digest = $2
+            and s.run = (select run from evidence_subject
+                          where project = $1 and digest = $2 and run <> $3 order by run limit 1)
+          order by s.statement limit $4",
+    )
+    .bind(due.project.as_str())
+    .bind(made.as_bytes().as_slice())
+    .bind(due.run.uuid())
+    .bind(i64::from(count_max))
+    .fetch_all(db)
+    .await
+    .map_err(Error::doing("look for the statements of a former run"))?;
+    Ok(rows.into_iter().map(|(run, body)| (RunId::from_uuid(run), body)).collect())
 }

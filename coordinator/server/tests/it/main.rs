@@ -24,6 +24,7 @@ mod api_scores;
 mod api_steps;
 mod auditor;
 mod collector;
+mod promotion;
 mod retention;
 mod secrets;
 mod store_commit;

@@ -14,6 +14,7 @@ use maestro_server::app::bus::Bus;
 use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::promotion::line::Line;
 use maestro_server::routing::{self, Routing};
 use maestro_server::rpc;
 use maestro_server::store::token::{self, TokenRow};
@@ -38,6 +39,7 @@ pub struct Stack {
     pub http: reqwest::Client,
     pub address: String,
     pub key_file: PathBuf,
+    pub proofs: Line,
     _directory: tempfile::TempDir,
     _stop: DropGuard,
 }
@@ -102,6 +104,7 @@ impl Stack {
         let metrics = Metrics::new();
         let key_file = directory.path().join("secrets.key");
         KeyFile::make(&key_file).unwrap();
+        let proofs = Line::default();
         let keyring = Keyring::of(Arc::new(KeyFile::at(&key_file)));
         let routing = Routing::start(router, pool.clone(), metrics.clone(), stop.clone());
         let asked = rpc::route::run(bus.connection().clone(), routing.clone(), stop.clone());
@@ -112,6 +115,7 @@ impl Stack {
             objects: objects.clone(),
             routing,
             keys: None,
+            proofs: proofs.clone(),
             keyring,
         };
         tokio::spawn(rpc::secrets::run(app.clone(), stop.clone()));
@@ -133,6 +137,7 @@ impl Stack {
             http,
             address,
             key_file,
+            proofs,
             _directory: directory,
             _stop: stop.drop_guard(),
         };
