@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::commands::runs::name::pair;
 use crate::error::Error;
+use crate::output::Output;
 use crate::source::git;
 use crate::source::snapshot::Snapshot;
 use crate::view::clean::{clean, cut};
@@ -85,19 +86,33 @@ impl Project {
         self.compile_with(inputs, catalogue, &UNKNOWN_DURATIONS)
     }
 
-    /// The same against what a server knows. Where files are shared out, it is asked how long each took.
+    /// The same against what a server knows. Where files are shared out, it is asked how long each took;
+    /// where that cannot be had, they are shared out as if nothing were known of it.
     pub async fn compile_for(
         &self,
         inputs: &BTreeMap<String, Value>,
         catalogue: &Catalogue,
         client: &Client,
+        output: Output,
     ) -> Result<Compiled, Error> {
         let compiled = self.compile(inputs, catalogue)?;
         if !compiled.plan.nodes.iter().any(|node| node.beside.splits) {
             return Ok(compiled);
         }
-        let durations = client.test_durations(&compiled.plan.name).await?;
-        self.compile_with(inputs, catalogue, &durations)
+        match client.test_durations(&compiled.plan.name).await {
+            Ok(durations) => self.compile_with(inputs, catalogue, &durations),
+            Err(error) => {
+                let warning = format!(
+                    "how long tests took is not known, and their files are shared out evenly: {error}"
+                );
+                output.talk(&format!(
+                    "{} {}",
+                    output.paint_talk().warn("warning:"),
+                    clean(&warning)
+                ));
+                Ok(compiled)
+            }
+        }
     }
 
     fn compile_with(
@@ -183,6 +198,8 @@ impl Rejected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::address::Address;
+    use crate::output::Color;
 
     fn project(text: &str) -> (tempfile::TempDir, Project) {
         let dir = tempfile::tempdir().unwrap();
@@ -231,5 +248,26 @@ mod tests {
         assert!(text.contains(":4:5: MAE-1"), "{text}");
         assert!(text.contains("  4 |     stpes: []\n    |     ^"), "{text}");
         assert!(text.contains("did you mean \"steps\"?"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn where_durations_cannot_be_had_files_are_shared_out_all_the_same() {
+        let (dir, _) = project("name: x\n");
+        let text = "name: x\nstages:\n  - name: s\n    steps:\n      - name: unit\n        run: shell\n        \
+                    split: { files: '*.py', parts: 2 }\n        with: { script: 'true' }\n";
+        for (name, text) in [("maestro.yaml", text), ("a.py", ""), ("b.py", "")] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let project = Project::read(&dir.path().join("maestro.yaml")).unwrap();
+        // Nobody listens there any more.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+        drop(listener);
+        let client = Client::new(address, "p".parse().unwrap(), None).unwrap();
+        let output = Output::new(false, Color::Never);
+        let (inputs, catalogue) = (BTreeMap::new(), built_in());
+        let compiled = project.compile_for(&inputs, &catalogue, &client, output).await.unwrap();
+        assert_eq!(compiled.plan, project.compile(&inputs, &catalogue).unwrap().plan);
+        assert!(compiled.plan.nodes[0].beside.splits);
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn perform(args: Args, global: &Global, output: Output) -> Resu
     };
     let inputs = args.pipeline.values();
     let compiled = match &target {
-        Some(target) => project.compile_for(&inputs, &catalogue, &target.client).await?,
+        Some(target) => project.compile_for(&inputs, &catalogue, &target.client, output).await?,
         None => project.compile(&inputs, &catalogue)?,
     };
     let asked = target.is_some();

@@ -85,7 +85,7 @@ async fn prepare(
     };
     let (project, target) = tokio::try_join!(project, target::connect(global))?;
     let catalogue = target.catalogue().await?;
-    let compiled = project.compile_for(&args.values(), &catalogue, &target.client).await?;
+    let compiled = project.compile_for(&args.values(), &catalogue, &target.client, output).await?;
     for warning in project.snapshot.warnings.iter().chain(&compiled.plan.warnings) {
         output.talk(&format!("{} {}", output.paint_talk().warn("warning:"), clean(warning)));
     }

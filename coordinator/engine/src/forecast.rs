@@ -14,7 +14,7 @@ use maestro_schemas::id::RunId;
 use maestro_schemas::name::ProjectName;
 use maestro_schemas::outcome::Outputs;
 use maestro_schemas::plan::StepKey;
-use maestro_schemas::step::{RunState, StepAddress, StepState};
+use maestro_schemas::step::{StepAddress, StepState};
 
 use crate::decide::Facts;
 use crate::event::Event;
@@ -62,19 +62,7 @@ impl Forecast {
     /// A run of `plan` that would begin now, under the id that it would have.
     pub fn begin(plan: CheckedPlan, project: ProjectName, id: RunId) -> Self {
         let graph = Arc::new(Graph::of(&plan));
-        let row = RunRow {
-            id,
-            project,
-            shard: 0,
-            pipeline: plan.name.clone(),
-            state: RunState::Running,
-            plan: plan.digest(),
-            labels: BTreeMap::new(),
-            rerun: None,
-            created_at_ms: 0,
-            batch: 0,
-            steps_total: 0,
-        };
+        let row = RunRow::begin(id, project, &plan);
         let mut forecast = Self {
             run: Run::begin(row, plan, graph),
             open: VecDeque::new(),

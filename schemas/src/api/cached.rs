@@ -1,4 +1,4 @@
-//! `/v1/projects/{project}/runs/{run}/why-cached`
+//! `/v1/projects/{project}/runs/{run}/steps/{step}/why-cached`
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

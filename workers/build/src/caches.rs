@@ -5,9 +5,11 @@
 //! nothing of it finds what the package managers of all steps share, which lock what they need to
 //! themselves. None is part of a step's key: what is in them changes how long a step takes.
 
+mod bound;
+
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use maestro_kit::log::LogSink;
 use maestro_schemas::beside::is_cache_name;
@@ -119,7 +121,7 @@ impl Caches {
     pub(crate) async fn close(self) {
         let work = move || {
             for (directory, lock) in self.held {
-                bound(&directory, (BYTES_MAX, FILES_MAX));
+                bound::keep_within(&directory, (BYTES_MAX, FILES_MAX));
                 drop(lock);
             }
         };
@@ -156,141 +158,5 @@ async fn hold(path: &Path, name: &str, log: &LogSink) -> Result<File, Error> {
             is_told = true;
         }
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// A file of a cache, with when it was last used.
-struct Kept {
-    used: SystemTime,
-    bytes: u64,
-    path: PathBuf,
-}
-
-/// Removes the files of a directory that were used the longest ago, until it is within bounds.
-fn bound(directory: &Path, (bytes_max, files_max): (u64, usize)) {
-    let is_within = |kept: &[Kept]| {
-        let bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
-        bytes <= bytes_max && kept.len() <= files_max
-    };
-    if is_within(&gather(directory)) {
-        return;
-    }
-    unpacked(directory).iter().for_each(|tree| remove(tree));
-    let mut kept = gather(directory);
-    if is_within(&kept) {
-        return;
-    }
-    let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
-    let mut files = kept.len();
-    kept.sort_unstable_by(|one, other| (one.used, &one.path).cmp(&(other.used, &other.path)));
-    // A quarter of room, so that not every step has to look for it.
-    let (bytes_max, files_max) = (bytes_max / 4 * 3, files_max / 4 * 3);
-    for one in kept {
-        if bytes <= bytes_max && files <= files_max {
-            break;
-        }
-        if std::fs::remove_file(&one.path).is_ok() {
-            bytes = bytes.saturating_sub(one.bytes);
-            files = files.saturating_sub(1);
-        }
-    }
-}
-
-/// What package managers unpacked and unpack again where it is gone as a whole, but take for whole
-/// where only a file of it is missing.
-fn unpacked(directory: &Path) -> Vec<PathBuf> {
-    let modules = std::fs::read_dir(directory.join("go-mod")).into_iter().flatten().flatten();
-    let modules = modules.filter(|entry| entry.file_name() != "cache").map(|entry| entry.path());
-    ["cargo/registry/src", "cargo/git/checkouts"]
-        .map(|path| directory.join(path))
-        .into_iter()
-        .chain(modules)
-        .collect()
-}
-
-/// Removes a tree, also where its directories forbid that.
-fn remove(tree: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mut open = vec![tree.to_owned()];
-    while let Some(directory) = open.pop() {
-        let is_directory = std::fs::symlink_metadata(&directory).is_ok_and(|meta| meta.is_dir());
-        if is_directory {
-            let _ = std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700));
-            let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
-            open.extend(entries.map(|entry| entry.path()));
-        }
-    }
-    if let Err(error) = std::fs::remove_dir_all(tree)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "a part of a cache cannot be let go");
-    }
-}
-
-/// All files below a directory; links are files and are not followed.
-fn gather(directory: &Path) -> Vec<Kept> {
-    let mut kept = Vec::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                open.push(entry.path());
-                continue;
-            }
-            let times = [meta.accessed().ok(), meta.modified().ok()];
-            let used = times.into_iter().flatten().max().unwrap_or(SystemTime::UNIX_EPOCH);
-            kept.push(Kept { used, bytes: meta.len(), path: entry.path() });
-        }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_used_for_the_longest_goes_first() {
-        let root = tempfile::tempdir().expect("a directory");
-        for (age, name) in [(10, "deep/old"), (5, "deep/middle"), (0, "young")] {
-            let path = root.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-            std::fs::write(&path, [0; 100]).expect("a file");
-            let when = SystemTime::now() - Duration::from_secs(age * 3600);
-            let times = std::fs::FileTimes::new().set_accessed(when).set_modified(when);
-            File::options()
-                .write(true)
-                .open(&path)
-                .and_then(|file| file.set_times(times))
-                .expect("times");
-        }
-        let left = || {
-            let mut names: Vec<_> = gather(root.path())
-                .iter()
-                .filter_map(|kept| kept.path.file_name()?.to_str().map(str::to_owned))
-                .collect();
-            names.sort_unstable();
-            names
-        };
-        bound(root.path(), (300, 10));
-        assert_eq!(left(), ["middle", "old", "young"]);
-        bound(root.path(), (280, 10));
-        assert_eq!(left(), ["middle", "young"]);
-        bound(root.path(), (1000, 1));
-        assert!(left().is_empty());
-    }
-
-    #[test]
-    fn what_is_unpacked_goes_as_a_whole_before_any_file() {
-        let root = tempfile::tempdir().expect("a directory");
-        for name in ["cargo/registry/src/h/c-1/lib.rs", "cargo/registry/cache/h/c-1.crate"] {
-            let path = root.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-            std::fs::write(&path, [0; 100]).expect("a file");
-        }
-        bound(root.path(), (150, 10));
-        assert!(!root.path().join("cargo/registry/src").exists());
-        assert!(root.path().join("cargo/registry/cache/h/c-1.crate").exists());
     }
 }

@@ -14,6 +14,7 @@
 //! | `process` | one process group from its start to its last process' end |
 //! | [`sandbox`] | how a step is kept apart from its host, and within limits |
 //! | `outputs` | what a step says and leaves behind: `$MAESTRO_OUTPUT`, declared artifacts |
+//! | `plain` | files that are ones, where a step may have put anything |
 //! | `reports` | what the step's tests said |
 //! | [`container`] | images of containers: built, kept, pushed |
 //! | `attempt` | one execution, from task to outcome |
@@ -31,6 +32,7 @@ mod environment;
 mod error;
 mod outputs;
 mod parameters;
+mod plain;
 mod preset;
 mod process;
 mod reports;

@@ -11,6 +11,7 @@
 //! | `registry` | what is in hand, and what was cancelled lately |
 //! | `cancel`, `heartbeat` | what the pool is told; what the worker says of itself |
 //! | [`log`], [`scratch`], [`ledger`] | an execution's output; its directory; what it spent |
+//! | [`directory`] | trees that steps wrote, reached through no link |
 //! | [`secrets`] | the values that the step declares, for one execution |
 //! | [`redact`] | keeps an execution's secrets out of all that leaves the worker as text |
 //! | [`account`] | what the attempt may still spend, over all its executions |
@@ -25,6 +26,7 @@ pub mod action;
 mod cancel;
 mod capacity;
 mod carry;
+pub mod directory;
 pub mod drain;
 mod heartbeat;
 pub mod ledger;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use maestro_schemas::id::ExecutionId;
 use tokio::sync::OnceCell;
 
+use crate::directory::Directory;
+
 /// A directory of one execution's own. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Scratch {
@@ -55,25 +57,14 @@ impl Scratch {
 
 /// Some tools make their caches read-only, so a refused removal is tried again after unlocking.
 fn remove_all(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            unlock(path)?;
-            std::fs::remove_dir_all(path)
+    match (std::fs::remove_dir_all(path), path.parent(), path.file_name()) {
+        (Err(error), Some(parent), Some(name))
+            if error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Directory::open(parent)?.remove(name)
         }
-        removed => removed,
+        (removed, ..) => removed,
     }
-}
-
-fn unlock(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            unlock(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -73,6 +73,6 @@ async fn another(
     inputs.extend(args.sets.iter().map(|(name, text)| (name.clone(), Value::String(text.clone()))));
     let project = Project::read(&args.pipeline)?;
     let catalogue = target.catalogue().await?;
-    let compiled = project.compile_for(&inputs, &catalogue, &target.client).await?;
+    let compiled = project.compile_for(&inputs, &catalogue, &target.client, output).await?;
     Ok(submit::store(&target.client, &project.snapshot, &compiled, output).await?.digest)
 }

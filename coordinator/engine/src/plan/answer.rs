@@ -15,7 +15,7 @@ use maestro_schemas::plan::{Items, Node, Plan, StepKey};
 use super::key::{changed, word};
 
 /// The most changed parts that are named for a step.
-pub const CHANGED_MAX: usize = 20;
+const CHANGED_MAX: usize = 20;
 
 /// What a forecast saw a run do with a step ([`crate::forecast`]).
 #[derive(Debug, Clone, PartialEq)]
@@ -72,11 +72,13 @@ pub fn answers(plan: &Plan, known: &Known<'_>) -> Vec<PlannedStep> {
     steps
 }
 
-/// Of steps with one key that has no result yet, whichever begins later may take what the other made.
+/// Of steps with one key that has no result yet, whichever begins later may take what the other made,
+/// also where it is not known whether the other runs.
 fn tell_twins(plan: &Plan, steps: &mut [PlannedStep]) {
     let mut by_key: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
     for (index, (step, node)) in steps.iter().zip(&plan.nodes).enumerate() {
-        if let (PlanAnswer::Runs, true, Some(key)) = (step.answer, node.cached, step.key) {
+        let is_open = matches!(step.answer, PlanAnswer::Runs | PlanAnswer::Depends);
+        if let (true, true, Some(key)) = (is_open, node.cached, step.key) {
             by_key.entry(key).or_default().push(index);
         }
     }
@@ -85,7 +87,8 @@ fn tell_twins(plan: &Plan, steps: &mut [PlannedStep]) {
             twins.iter().filter_map(|twin| Some(steps.get(*twin)?.id.clone())).collect();
         for (place, twin) in twins.iter().enumerate() {
             let other = ids.get(usize::from(place == 0)).map_or("", String::as_str);
-            if let Some(step) = steps.get_mut(*twin) {
+            let step = steps.get_mut(*twin);
+            if let Some(step) = step.filter(|step| step.answer == PlanAnswer::Runs) {
                 step.answer = PlanAnswer::Depends;
                 step.why =
                     format!("{other} has the same key: one of them may take what the other made");
@@ -215,3 +218,6 @@ fn depends(plan: &Plan, node: &Node) -> Answer {
     };
     (PlanAnswer::Depends, why, Vec::new())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,8 @@ use maestro_schemas::outcome::Outputs;
 use maestro_schemas::plan::StepKey;
 use maestro_schemas::step::StepAddress;
 
-use super::bits::Bits;
+use super::Run;
 use super::graph::Graph;
-use super::{Fanout, NodeStatus, Run};
 use crate::shard::request::LoadedRun;
 
 /// A run whose rows were read for the key of one of its steps.
@@ -25,21 +24,12 @@ impl Keyed {
     /// From the rows of a run, ended or not.
     pub fn read(loaded: LoadedRun, step: StepAddress) -> Self {
         let graph = Arc::new(Graph::of(&loaded.plan));
-        let opened = loaded.fanouts.iter().find(|row| row.node == step.node);
-        // A fan-out that has ended forgets its items.
-        let fanout = opened.map(|row| Fanout {
-            count: row.count,
-            cursor: row.cursor,
-            items: row.items.clone().map(Arc::new),
-            ended: Bits::new(row.count),
-            reused: None,
-            failed: 0,
-            dropped: 0,
-            unreleased: None,
-        });
+        let opened = loaded.fanouts.iter().find(|row| row.node == step.node && row.count > 0);
+        let opened = opened.map(|row| (row.count, row.items.clone().map(Arc::new)));
         let mut run = Run::load(loaded, graph, 0);
-        if let (Some(fanout), Some(status)) = (fanout, run.nodes.get_mut(step.node as usize)) {
-            *status = NodeStatus::Fanout(Box::new(fanout));
+        // A fan-out that has ended forgets its items.
+        if let Some((count, items)) = opened {
+            run.open_fanout(step.node, count, items, None);
         }
         Self { run, step }
     }

@@ -17,6 +17,8 @@ use maestro_schemas::step::{AttemptToken, RunState, StepAddress, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::plan::CheckedPlan;
+
 /// One atomic change of the truth.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
@@ -224,6 +226,25 @@ pub struct RunRow {
     pub batch: u64,
     /// How many steps there are, as far as is known.
     pub steps_total: u64,
+}
+
+impl RunRow {
+    /// A run of `plan` that would begin now, for seeing what it would do: no shard owns it.
+    pub fn begin(id: RunId, project: ProjectName, plan: &CheckedPlan) -> Self {
+        Self {
+            id,
+            project,
+            shard: 0,
+            pipeline: plan.name.clone(),
+            state: RunState::Running,
+            plan: plan.digest(),
+            labels: BTreeMap::new(),
+            rerun: None,
+            created_at_ms: 0,
+            batch: 0,
+            steps_total: 0,
+        }
+    }
 }
 
 /// A run whose summary changed. Counts are absolute, never differences.

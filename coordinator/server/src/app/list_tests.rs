@@ -9,23 +9,26 @@ use maestro_engine::plan::CheckedPlan;
 use maestro_schemas::api::tested::{CaseView, Durations, StepTests, TestPage};
 use maestro_schemas::id::RunId;
 use maestro_schemas::name::ProjectName;
+use maestro_schemas::step::StepAddress;
 use maestro_schemas::tested::{
-    CASES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, TESTS_BYTES_MAX, TestReport,
+    CASES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, TESTS_BYTES_MAX, TESTS_MEDIA_TYPE, TestReport,
 };
 
 use super::act;
 use super::list_steps::step_name;
 use super::{App, Error};
-use crate::store::tested::{self, Kept, Named, Owner, Place};
+use crate::store::load::Taken;
+use crate::store::tested::{self, Kept, Named, Owner, Place, REPORTS_MAX};
+use crate::store::{self, durations, load, step};
 
 /// The cases of a page.
 pub const PAGE: u16 = 1_000;
 
-/// Of how many of a pipeline's last runs rows are made before durations are told.
-const RUNS_LOOKED_AT: u8 = 10;
-
 /// The most warnings of a report.
 const WARNINGS_MAX: usize = 20;
+
+/// What is said in a report's place where there is none any more.
+const LOST: &str = "MAE-7123: its test report is lost or cannot be read";
 
 impl App {
     /// A page of cases, of those that failed only where `only_bad`; `cursor` is what the page before gave.
@@ -62,11 +65,18 @@ impl App {
         project: &ProjectName,
         pipeline: &str,
     ) -> Result<Durations, Error> {
-        for run in tested::last_runs(&self.pool, project, pipeline, RUNS_LOOKED_AT).await? {
-            let (_, plan) = self.head_and_plan(project, run).await?;
-            self.keep_tests(project, run, &plan).await?;
+        for run in durations::last_runs(&self.pool, project, pipeline).await? {
+            // It is only a hint: what cannot be read any more is not told.
+            if let Err(error) = self.keep_tests_of(project, run).await {
+                tracing::warn!(%run, %error, "a run's tests are not told");
+            }
         }
-        Ok(Durations { steps: tested::durations(&self.pool, project, pipeline).await? })
+        Ok(Durations { steps: durations::durations(&self.pool, project, pipeline).await? })
+    }
+
+    async fn keep_tests_of(&self, project: &ProjectName, run: RunId) -> Result<(), Error> {
+        let (_, plan) = self.head_and_plan(project, run).await?;
+        self.keep_tests(project, run, &plan).await.map(drop)
     }
 
     async fn steps_with_tests(
@@ -86,45 +96,80 @@ impl App {
         Ok(told.chain(lost).collect())
     }
 
-    /// Makes rows of the reports of a run that are none yet, and tells of those that cannot be read.
+    /// Makes rows of the reports of a run that are none yet, and tells of those that cannot be read now.
+    /// Of one that is lost the row says so.
     pub(super) async fn keep_tests(
         &self,
         project: &ProjectName,
         run: RunId,
         plan: &CheckedPlan,
     ) -> Result<Vec<StepTests>, Error> {
-        let named = tested::named(&self.pool, run).await?;
+        let named = self.named_tests(run).await?;
         if named.is_empty() {
             return Ok(Vec::new());
         }
         let kept = tested::kept(&self.pool, run).await?;
         let kept: BTreeSet<Place> = kept.into_iter().map(|kept| kept.place).collect();
-        let mut lost = Vec::new();
+        let mut unread = Vec::new();
+        let mut steps = BTreeSet::new();
         for one in named.iter().filter(|one| !kept.contains(&one.place)) {
             let Some(node) = plan.nodes.get(one.place.step.node as usize) else { continue };
+            let owner = Owner { project, pipeline: &plan.name, run, step: node.id.as_str() };
             match self.report(one).await {
                 Some(report) => {
-                    let step = node.id.as_str();
-                    let owner = Owner { project, pipeline: &plan.name, run, step };
                     let mut transaction = self.begin().await?;
                     tested::keep(&mut transaction, owner, one, &report).await?;
                     act::end(transaction).await?;
+                    steps.insert(owner.step);
                 }
-                None => lost.push(StepTests {
+                None => unread.push(StepTests {
                     step: name(plan, one.place),
                     attempt: one.place.number,
                     totals: Default::default(),
-                    warnings: vec!["MAE-7123: its test report is lost or cannot be read".into()],
+                    warnings: vec![LOST.into()],
                 }),
             }
         }
-        Ok(lost)
+        for step in steps {
+            let owner = Owner { project, pipeline: &plan.name, run, step };
+            tested::let_go(&self.pool, owner).await?;
+        }
+        Ok(unread)
     }
 
+    /// The reports that a run names, those of items that it took over from runs before it included.
+    async fn named_tests(&self, run: RunId) -> Result<Vec<Named>, Error> {
+        let mut named = tested::named(&self.pool, run).await?;
+        let fanouts = step::taken_over(&self.pool, run).await?;
+        if fanouts.is_empty() {
+            return Ok(named);
+        }
+        let begin = self.pool.acquire().await;
+        let mut conn = begin.map_err(store::Error::doing("look at a run"))?;
+        let most = usize::try_from(REPORTS_MAX).unwrap_or_default();
+        for (node, ended_at_ms) in fanouts {
+            if named.len() >= most {
+                break;
+            }
+            for Taken { item, artifacts, .. } in load::items_taken(&mut conn, run, node).await? {
+                let place = Place { step: StepAddress::item(node, item), number: 0 };
+                let report = artifacts.into_iter().find(|one| one.media_type == TESTS_MEDIA_TYPE);
+                named.extend(report.map(|report| Named { place, ended_at_ms, report }));
+            }
+        }
+        named.truncate(most);
+        Ok(named)
+    }
+
+    /// A report within limits; absent where it cannot be read now, and may be later.
     async fn report(&self, named: &Named) -> Option<TestReport> {
-        let bytes = self.objects.get(named.report.digest, TESTS_BYTES_MAX).await.ok()?;
-        let report: TestReport = serde_json::from_slice(&bytes).ok()?;
-        Some(within_limits(report))
+        let read = match self.objects.get(named.report.digest, TESTS_BYTES_MAX).await {
+            Err(error) if error.is_transient() => return None,
+            Err(_) => None,
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+        };
+        let lost = || TestReport { warnings: vec![LOST.into()], ..TestReport::default() };
+        Some(within_limits(read.unwrap_or_else(lost)))
     }
 }
 

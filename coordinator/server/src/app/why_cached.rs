@@ -63,6 +63,12 @@ impl App {
             None => {}
         }
         let Some(begun_at_ms) = step::begun_at_ms(&self.pool, run, address).await? else {
+            if let Some(of) = self.taken_of(run, node, address).await? {
+                let key = self.key_of(project, run, (&plan, node), address).await?;
+                let (key, nearest) = (key.map(|key| key.digest), Some(of));
+                let why = format!("kept from {of}");
+                return Ok(CacheReport { key, nearest, ..told(CacheAnswer::Hit, why) });
+            }
             return Ok(told(CacheAnswer::Open, "it has not begun".into()));
         };
         if !node.cached {
@@ -75,25 +81,48 @@ impl App {
             key: Some(key.digest),
             ..told(CacheAnswer::Miss, "it had no result yet".into())
         };
-        let of = (plan.name.as_str(), name.as_str());
-        let before = result::parts_before(&self.pool, project, of, (run, begun_at_ms)).await?;
-        match before {
-            None => Ok(report),
-            Some((nearest, parts)) => {
-                let (now, before) = self.with_files(key.parts, parts).await;
-                let mut changed = differences(&plan, node, &now, &before);
-                let names: Vec<String> = changed.iter().map(|part| part.part.clone()).collect();
-                let more = changed.len().saturating_sub(CHANGED_MAX);
-                changed.truncate(CHANGED_MAX);
-                Ok(CacheReport {
-                    why: explain(&names),
-                    nearest: Some(nearest),
-                    changed,
-                    more: u32::try_from(more).unwrap_or(u32::MAX),
-                    ..report
-                })
-            }
+        self.compared(project, (run, begun_at_ms), (&plan, node), (key, report)).await
+    }
+
+    /// The report of a miss with what differs from the latest result before it, where there is one.
+    async fn compared(
+        &self,
+        project: &ProjectName,
+        begun: (RunId, u64),
+        (plan, node): (&CheckedPlan, &Node),
+        (key, report): (StepKey, CacheReport),
+    ) -> Result<CacheReport, Error> {
+        let of = (plan.name.as_str(), report.step.as_str());
+        let before = result::parts_before(&self.pool, project, of, begun).await?;
+        let Some((nearest, parts)) = before else { return Ok(report) };
+        let (now, before) = self.with_files(key.parts, parts).await;
+        let mut changed = differences(plan, node, &now, &before);
+        let names: Vec<String> = changed.iter().map(|part| part.part.clone()).collect();
+        let more = changed.len().saturating_sub(CHANGED_MAX);
+        changed.truncate(CHANGED_MAX);
+        Ok(CacheReport {
+            why: explain(&names),
+            nearest: Some(nearest),
+            changed,
+            more: u32::try_from(more).unwrap_or(u32::MAX),
+            ..report
+        })
+    }
+
+    /// The run before this one whose item a fan-out took over.
+    async fn taken_of(
+        &self,
+        run: RunId,
+        node: &Node,
+        address: StepAddress,
+    ) -> Result<Option<RunId>, Error> {
+        if node.for_each.is_none() {
+            return Ok(None);
         }
+        let begin = self.pool.acquire().await;
+        let mut conn = begin.map_err(store::Error::doing("look at a run"))?;
+        let taken = load::items_taken(&mut conn, run, address.node).await?;
+        Ok(taken.into_iter().find(|taken| taken.item == address.item).map(|taken| taken.of))
     }
 
     /// The key that a step was begun with.

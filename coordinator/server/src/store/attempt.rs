@@ -8,7 +8,7 @@ use maestro_schemas::id::RunId;
 use maestro_schemas::step::StepAddress;
 use sqlx::PgExecutor;
 
-use super::number::unsigned;
+use super::number::{int_at_most, unsigned};
 use super::records::AttemptRecord;
 use super::{Error, json};
 
@@ -82,8 +82,8 @@ pub async fn latest(
 ) -> Result<Vec<AttemptRow>, Error> {
     let rows: Vec<AttemptRecord> = sqlx::query_as(LATEST)
         .bind(run.uuid())
-        .bind(int(nodes.start))
-        .bind(int(nodes.end))
+        .bind(int_at_most(nodes.start))
+        .bind(int_at_most(nodes.end))
         .fetch_all(db)
         .await
         .map_err(Error::doing("read steps' last attempts"))?;
@@ -100,7 +100,13 @@ pub async fn page(
     let after = after.map(|place| {
         let step = place.step;
         let at = i64::try_from(place.decided_at_ms).unwrap_or(i64::MAX);
-        (at, int(step.node), int(step.item), int(step.visit), int(place.number))
+        (
+            at,
+            int_at_most(step.node),
+            int_at_most(step.item),
+            int_at_most(step.visit),
+            int_at_most(place.number),
+        )
     });
     let (at, node, item, visit, number) = after.unwrap_or((-1, 0, 0, 0, 0));
     let rows: Vec<AttemptRecord> = sqlx::query_as(PAGE)
@@ -126,10 +132,10 @@ pub async fn one(
 ) -> Result<Option<AttemptRow>, Error> {
     let row: Option<AttemptRecord> = sqlx::query_as(ONE)
         .bind(run.uuid())
-        .bind(int(step.node))
-        .bind(int(step.item))
-        .bind(int(step.visit))
-        .bind(number.map(int))
+        .bind(int_at_most(step.node))
+        .bind(int_at_most(step.item))
+        .bind(int_at_most(step.visit))
+        .bind(number.map(int_at_most))
         .fetch_optional(db)
         .await
         .map_err(Error::doing("read an attempt"))?;
@@ -157,9 +163,4 @@ pub async fn artifacts(
             Ok((step, json::value("artifacts", &artifacts)?))
         })
         .collect()
-}
-
-/// No row has a larger number than a column holds, so that the largest stands for those beyond.
-fn int(value: u32) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
 }

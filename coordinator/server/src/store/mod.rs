@@ -19,6 +19,7 @@ pub mod audit_log;
 pub mod commit;
 pub mod connect;
 pub mod coordinator;
+pub mod durations;
 pub mod evidence;
 mod json;
 pub mod load;

@@ -20,6 +20,17 @@ pub(super) fn bigint(column: &'static str, value: u64) -> Result<i64, TooLarge> 
     i64::try_from(value).map_err(|_| TooLarge { found: value, column })
 }
 
+/// For what is looked for in a column of type `int`: no row has a larger number than it holds, so that
+/// the largest stands for those beyond.
+pub(super) fn int_at_most(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// The same for a column of type `bigint`.
+pub(super) fn bigint_at_most(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 /// From a column that holds no negative numbers.
 pub(super) fn unsigned<From, To>(column: &'static str, value: From) -> Result<To, Error>
 where

@@ -9,7 +9,7 @@ use maestro_schemas::step::StepAddress;
 use sqlx::PgExecutor;
 
 use super::Error;
-use super::number::unsigned;
+use super::number::{int_at_most, unsigned};
 use super::records::{DispatchRecord, StepRecord};
 
 /// How far a fan-out is.
@@ -57,6 +57,10 @@ const FANOUTS: &str = "
    where f.run = $1 and f.node >= $2 and f.node < $3
    order by f.node";
 
+const TAKEN_OVER: &str = "
+  select f.node, r.created_at_ms from fanout f join run r on r.id = f.run
+   where f.run = $1 and bit_count(f.reused) > 0 order by f.node";
+
 const FAILED: &str = "
   select node, item, visit from attempt where run = $1 and visit = 0 and state = 'failed'
   union
@@ -71,8 +75,8 @@ pub async fn concluded(
 ) -> Result<Vec<StepRow>, Error> {
     let rows: Vec<StepRecord> = sqlx::query_as(CONCLUDED)
         .bind(run.uuid())
-        .bind(int(nodes.start))
-        .bind(int(nodes.end))
+        .bind(int_at_most(nodes.start))
+        .bind(int_at_most(nodes.end))
         .fetch_all(db)
         .await
         .map_err(Error::doing("read steps"))?;
@@ -89,8 +93,8 @@ pub async fn conclusion(
         "select state, reason from step where run = $1 and node = $2 and item = $3 and visit = 0",
     )
     .bind(run.uuid())
-    .bind(int(step.node))
-    .bind(int(step.item))
+    .bind(int_at_most(step.node))
+    .bind(int_at_most(step.item))
     .fetch_optional(db)
     .await
     .map_err(Error::doing("read how a step ended"))
@@ -111,12 +115,25 @@ pub async fn begun_at_ms(
             where run = $1 and node = $2 and item = $3 and visit = 0) begun",
     )
     .bind(run.uuid())
-    .bind(int(step.node))
-    .bind(int(step.item))
+    .bind(int_at_most(step.node))
+    .bind(int_at_most(step.item))
     .fetch_one(db)
     .await
     .map_err(Error::doing("read when a step began"))?;
     at.map(|at| unsigned("decided_at_ms", at)).transpose()
+}
+
+/// The fan-outs of which a run took over items from the run before it, with when it began, in
+/// milliseconds since 1970.
+pub async fn taken_over(db: impl PgExecutor<'_>, run: RunId) -> Result<Vec<(u32, u64)>, Error> {
+    let rows: Vec<(i32, i64)> = sqlx::query_as(TAKEN_OVER)
+        .bind(run.uuid())
+        .fetch_all(db)
+        .await
+        .map_err(Error::doing("look for items that were taken over"))?;
+    rows.into_iter()
+        .map(|(node, at)| Ok((unsigned("fanout.node", node)?, unsigned("created_at_ms", at)?)))
+        .collect()
 }
 
 /// Live attempts of some nodes, items of fan-outs included.
@@ -128,8 +145,8 @@ pub async fn live(
 ) -> Result<Vec<DispatchRow>, Error> {
     let rows: Vec<DispatchRecord> = sqlx::query_as(LIVE)
         .bind(run.uuid())
-        .bind(int(nodes.start))
-        .bind(int(nodes.end))
+        .bind(int_at_most(nodes.start))
+        .bind(int_at_most(nodes.end))
         .bind(i32::from(count_max))
         .fetch_all(db)
         .await
@@ -147,9 +164,9 @@ pub async fn one_live(
         "select number from dispatch where run = $1 and node = $2 and item = $3 and visit = $4",
     )
     .bind(run.uuid())
-    .bind(int(step.node))
-    .bind(int(step.item))
-    .bind(int(step.visit))
+    .bind(int_at_most(step.node))
+    .bind(int_at_most(step.item))
+    .bind(int_at_most(step.visit))
     .fetch_optional(db)
     .await
     .map_err(Error::doing("read a live attempt"))?;
@@ -164,8 +181,8 @@ pub async fn fanouts(
 ) -> Result<Vec<FanoutSight>, Error> {
     let rows: Vec<(i32, i32, i64, i64, i64, i64)> = sqlx::query_as(FANOUTS)
         .bind(run.uuid())
-        .bind(int(nodes.start))
-        .bind(int(nodes.end))
+        .bind(int_at_most(nodes.start))
+        .bind(int_at_most(nodes.end))
         .fetch_all(db)
         .await
         .map_err(Error::doing("read fan-outs"))?;
@@ -207,9 +224,4 @@ pub async fn failed(
             })
         })
         .collect()
-}
-
-/// No row has a larger number than a column holds, so that the largest stands for those beyond.
-fn int(value: u32) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
 }

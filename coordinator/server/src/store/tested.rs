@@ -1,6 +1,6 @@
 //! What tests said, by the attempt that ran them. Rows are made from objects, by whoever looks first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::id::RunId;
@@ -9,14 +9,15 @@ use maestro_schemas::step::StepAddress;
 use maestro_schemas::tested::{TESTS_MEDIA_TYPE, TestCase, TestOutcome, TestReport, TestTotals};
 use sqlx::{FromRow, PgExecutor, Postgres, Transaction};
 
-use super::number::unsigned;
+use super::number::{bigint_at_most, int_at_most, unsigned};
 use super::{Error, json};
 
 /// The most attempts of a run whose reports are looked at.
 pub const REPORTS_MAX: i32 = 10_000;
 
-/// How many reports of one step are kept as rows; of older ones the objects stay.
-const REPORTS_KEPT: i64 = 500;
+/// Of how many runs the reports of one step are kept as rows, of those that executed it and of those
+/// that took it over each; of older ones the objects stay.
+pub const RUNS_KEPT: i64 = 50;
 
 /// An attempt, or with number 0 a step that took over a known result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,42 +101,13 @@ const INSERT_CASES: &str = "
       with ordinality as x (suite, class, name, file, outcome, duration_us, message, ordinal)";
 
 const LET_GO: &str = "
-  delete from test_report
-   where project = $1 and pipeline = $2 and step = $3 and run <> $4
-     and ended_at_ms < (select ended_at_ms from test_report
-                         where project = $1 and pipeline = $2 and step = $3
-                         order by ended_at_ms desc offset $5 limit 1)";
-
-const LAST_RUNS: &str = "
-  select id from run
-   where project = $1 and pipeline = $2 and state in ('succeeded', 'failed', 'cancelled')
-   order by id desc limit $3";
-
-// A run counts once for each name, whichever of its attempts and copies told of it last.
-const DURATIONS: &str = "
-  with recent as (
-    select r.step, r.run, dense_rank() over (partition by r.step order by max(r.ended_at_ms) desc) as place
-      from test_report r where r.project = $1 and r.pipeline = $2 group by r.step, r.run),
-  told as (
-    select r.step, r.run, coalesce(c.file, c.class) as name, sum(c.duration_us) as took
-      from recent
-      join test_report r on r.run = recent.run and r.step = recent.step
-      join test_case c on c.run = r.run and c.node = r.node and c.item = r.item and c.visit = r.visit
-                      and c.number = r.number
-     where recent.place <= $3 and r.project = $1 and r.pipeline = $2 and r.number > 0
-       and c.duration_us is not null and coalesce(c.file, c.class) <> ''
-       and not exists (select from test_report l
-                        where l.run = r.run and l.node = r.node and l.item = r.item
-                          and (l.visit, l.number) > (r.visit, r.number))
-     group by 1, 2, 3)
-  select step, name, (percentile_disc(0.5) within group (order by took))::bigint
-    from told group by step, name order by step, name limit $4";
-
-/// Of how many of a step's last runs durations are told.
-const RUNS_TOLD: i64 = 10;
-
-/// The most durations that are told.
-const DURATIONS_MAX: i64 = 50_000;
+  with told as (
+    select run, row_number() over (partition by bool_or(number > 0)
+                                   order by max(ended_at_ms) desc, run desc) as place
+      from test_report where project = $1 and pipeline = $2 and step = $3 group by run)
+  delete from test_report r using told
+   where r.run = told.run and told.place > $5 and r.run <> $4
+     and r.project = $1 and r.pipeline = $2 and r.step = $3";
 
 /// The attempts and steps of a run that name a report, in the plan's order.
 pub async fn named(db: impl PgExecutor<'_>, run: RunId) -> Result<Vec<Named>, Error> {
@@ -179,7 +151,13 @@ pub async fn cases(
 ) -> Result<Vec<(Place, u32, TestCase)>, Error> {
     let after = after.map(|(place, ordinal)| {
         let StepAddress { node, item, visit } = place.step;
-        (int(node), int(item), int(visit), int(place.number), int(ordinal))
+        (
+            int_at_most(node),
+            int_at_most(item),
+            int_at_most(visit),
+            int_at_most(place.number),
+            int_at_most(ordinal),
+        )
     });
     let (node, item, visit, number, ordinal) = after.unwrap_or((-1, 0, 0, 0, 0));
     let rows: Vec<CaseRecord> = sqlx::query_as(CASES)
@@ -197,67 +175,31 @@ pub async fn cases(
     rows.into_iter().map(CaseRecord::case).collect()
 }
 
-/// Makes rows of a report; those that are there stay. The oldest reports of the step are let go.
+/// Makes rows of a report; those that are there stay.
 pub async fn keep(
     transaction: &mut Transaction<'_, Postgres>,
     owner: Owner<'_>,
     named: &Named,
     report: &TestReport,
 ) -> Result<(), Error> {
-    if insert_report(transaction, owner, named, report).await? == 0 {
-        return Ok(());
+    if insert_report(transaction, owner, named, report).await? > 0 {
+        insert_cases(transaction, owner.run, named.place, &report.cases).await?;
     }
-    insert_cases(transaction, owner.run, named.place, &report.cases).await?;
+    Ok(())
+}
+
+/// Lets go the rows of a step's oldest runs, but for the owner's.
+pub async fn let_go(db: impl PgExecutor<'_>, owner: Owner<'_>) -> Result<(), Error> {
     sqlx::query(LET_GO)
         .bind(owner.project.as_str())
         .bind(owner.pipeline)
         .bind(owner.step)
         .bind(owner.run.uuid())
-        .bind(REPORTS_KEPT)
-        .execute(&mut **transaction)
+        .bind(RUNS_KEPT)
+        .execute(db)
         .await
         .map_err(Error::doing("let old test reports go"))?;
     Ok(())
-}
-
-/// The youngest runs of a pipeline that have ended.
-pub async fn last_runs(
-    db: impl PgExecutor<'_>,
-    project: &ProjectName,
-    pipeline: &str,
-    count_max: u8,
-) -> Result<Vec<RunId>, Error> {
-    let rows: Vec<uuid::Uuid> = sqlx::query_scalar(LAST_RUNS)
-        .bind(project.as_str())
-        .bind(pipeline)
-        .bind(i32::from(count_max))
-        .fetch_all(db)
-        .await
-        .map_err(Error::doing("look for a pipeline's last runs"))?;
-    Ok(rows.into_iter().map(RunId::from_uuid).collect())
-}
-
-/// For each step of a pipeline, how long its tests took: the middle one of its last runs, in
-/// microseconds, by file or else by class.
-pub async fn durations(
-    db: impl PgExecutor<'_>,
-    project: &ProjectName,
-    pipeline: &str,
-) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Error> {
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(DURATIONS)
-        .bind(project.as_str())
-        .bind(pipeline)
-        .bind(RUNS_TOLD)
-        .bind(DURATIONS_MAX)
-        .fetch_all(db)
-        .await
-        .map_err(Error::doing("read how long tests took"))?;
-    let mut steps: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    for (step, name, duration_us) in rows {
-        let duration = unsigned("duration_us", duration_us)?;
-        steps.entry(step).or_default().insert(name, duration);
-    }
-    Ok(steps)
 }
 
 async fn insert_report(
@@ -272,22 +214,22 @@ async fn insert_report(
         .map_err(|error| Error::unreadable("test_report.warnings", error))?;
     let done = sqlx::query(INSERT_REPORT)
         .bind(owner.run.uuid())
-        .bind(int(node))
-        .bind(int(item))
-        .bind(int(visit))
-        .bind(int(named.place.number))
+        .bind(int_at_most(node))
+        .bind(int_at_most(item))
+        .bind(int_at_most(visit))
+        .bind(int_at_most(named.place.number))
         .bind(owner.project.as_str())
         .bind(owner.pipeline)
         .bind(owner.step)
         .bind(named.report.digest.as_bytes().as_slice())
-        .bind(int(totals.passed))
-        .bind(int(totals.failed))
-        .bind(int(totals.errors))
-        .bind(int(totals.skipped))
-        .bind(int(totals.left_out))
-        .bind(bigint(totals.duration_ms))
+        .bind(int_at_most(totals.passed))
+        .bind(int_at_most(totals.failed))
+        .bind(int_at_most(totals.errors))
+        .bind(int_at_most(totals.skipped))
+        .bind(int_at_most(totals.left_out))
+        .bind(bigint_at_most(totals.duration_ms))
         .bind(warnings)
-        .bind(bigint(named.ended_at_ms))
+        .bind(bigint_at_most(named.ended_at_ms))
         .execute(&mut **transaction)
         .await
         .map_err(Error::doing("keep a test report"))?;
@@ -306,16 +248,16 @@ async fn insert_cases(
     }
     sqlx::query(INSERT_CASES)
         .bind(run.uuid())
-        .bind(int(node))
-        .bind(int(item))
-        .bind(int(visit))
-        .bind(int(place.number))
+        .bind(int_at_most(node))
+        .bind(int_at_most(item))
+        .bind(int_at_most(visit))
+        .bind(int_at_most(place.number))
         .bind(each(cases, |case| case.suite.clone()))
         .bind(each(cases, |case| case.class.clone()))
         .bind(each(cases, |case| case.name.clone()))
         .bind(each(cases, |case| case.file.clone()))
         .bind(each(cases, |case| case.outcome.as_str()))
-        .bind(each(cases, |case| case.duration_us.map(bigint)))
+        .bind(each(cases, |case| case.duration_us.map(bigint_at_most)))
         .bind(each(cases, |case| case.message.clone()))
         .execute(&mut **transaction)
         .await
@@ -409,14 +351,4 @@ fn place(node: i32, item: i32, visit: i32, number: i32) -> Result<Place, Error> 
         },
         number: unsigned("number", number)?,
     })
-}
-
-/// No row has a larger number than a column holds, so that the largest stands for those beyond.
-fn int(value: u32) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
-}
-
-/// The same for a column of type `bigint`.
-fn bigint(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

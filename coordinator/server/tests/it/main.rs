@@ -22,6 +22,7 @@ mod api_routing;
 mod api_runs;
 mod api_scores;
 mod api_steps;
+mod api_tested;
 mod auditor;
 mod collector;
 mod promotion;

@@ -28,7 +28,7 @@ impl Attempt<'_> {
                 self.execution.log.line(&format!("warning: {warning}")).await;
             }
             self.execution.log.line(&reports::line(&report)).await;
-            reports::keep(&self.execution.store, &report).await
+            reports::keep(&self.execution.store, report).await
         });
         match read.await {
             Ok(artifact) => artifacts.push(artifact),

@@ -3,16 +3,15 @@
 //! Each line is `name=text`, `name:=json`, or `name<<END`, after which the lines up to one that
 //! reads `END` are the text. Empty lines are passed over; a name that comes again replaces.
 
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use maestro_kit::redact::Redactor;
 use maestro_schemas::outcome::{INLINE_BYTES_MAX, Outputs};
-use nix::fcntl::OFlag;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::plain;
 
 /// Reads what the step has written.
 ///
@@ -33,17 +32,12 @@ fn too_much() -> Error {
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {
-    // The step may have put anything in its place.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let open = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-        .and_then(|file| Ok((file.metadata()?.is_file(), file)));
-    let file = match open {
-        Ok((true, file)) => file,
-        Ok((false, _)) => return Err(Error::Output("is no plain file any more".into())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+    let file = match plain::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            return Err(Error::Output("is no plain file any more".into()));
+        }
         Err(source) => return Err(Error::files("cannot read", path, source)),
     };
     let mut text = Vec::new();

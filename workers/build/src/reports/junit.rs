@@ -46,7 +46,7 @@ pub(super) fn read(
     take: &mut dyn FnMut(TestCase),
 ) -> Result<(), Fault> {
     let mut reader = Reader::from_reader(input);
-    let mut state = State { redactor, open: Vec::new(), suites: Vec::new(), case: None, take };
+    let mut state = State::without_secrets(redactor, take);
     let mut buffer = Vec::new();
     loop {
         let found = reader.read_event_into(&mut buffer);
@@ -107,10 +107,17 @@ struct State<'a> {
     open: Vec<Element>,
     suites: Vec<(String, Option<String>)>,
     case: Option<TestCase>,
+    /// Whether the next text begins on a line of its own, behind what an attribute said.
+    is_parted: bool,
     take: &'a mut dyn FnMut(TestCase),
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
+    fn without_secrets(redactor: &'a Redactor, take: &'a mut dyn FnMut(TestCase)) -> Self {
+        let (open, suites) = (Vec::new(), Vec::new());
+        Self { redactor, open, suites, case: None, is_parted: false, take }
+    }
+
     fn begin(&mut self, tag: &BytesStart<'_>, at: u64) -> Result<(), Fault> {
         if self.open.len() >= DEPTH_MAX {
             return Err(Fault::Deep { at });
@@ -163,14 +170,16 @@ impl State<'_> {
             case.outcome = outcome;
             case.message = Some(said.message.unwrap_or_default());
         }
+        let message = self.case.as_ref().and_then(|case| case.message.as_ref());
+        self.is_parted = message.is_some_and(|message| !message.is_empty());
     }
 
     fn text(&mut self, text: &str) {
         let is_verdict = self.open.last() == Some(&Element::Verdict);
         let message = self.case.as_mut().and_then(|case| case.message.as_mut());
         if let Some(message) = message.filter(|_| is_verdict) {
-            let starts = !message.is_empty() && !message.contains('\n') && !text.starts_with('\n');
-            if starts && !text.trim().is_empty() && text.len() > 1 {
+            // One text may come in several pieces, and nothing is put between those.
+            if std::mem::take(&mut self.is_parted) && !text.starts_with('\n') {
                 message.push('\n');
             }
             message.push_str(text);

@@ -27,11 +27,24 @@ const FANOUT: &str = "
     from run r left join fanout f on f.run = r.id and f.node = $2
    where r.id = $1";
 
+/// An item that a run took over from a run before it, with its artifacts.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The item's index.
+    pub item: u32,
+    /// The run whose rows tell of it.
+    pub of: RunId,
+    /// What it made.
+    pub artifacts: Vec<Artifact>,
+}
+
 /// An item of the fan-out that was asked for.
 #[derive(Clone, Default)]
 struct Item {
     /// Whether its rows have been found.
     is_found: bool,
+    /// The run that they are of.
+    of: Option<Uuid>,
     made: (Outputs, Vec<Artifact>),
 }
 
@@ -45,6 +58,24 @@ pub async fn item_outputs(
     run: RunId,
     node: u32,
 ) -> Result<Vec<(Outputs, Vec<Artifact>)>, Error> {
+    Ok(items(conn, run, node).await?.into_iter().map(|item| item.made).collect())
+}
+
+/// The items that a fan-out took over, and from which runs.
+pub async fn items_taken(
+    conn: &mut PgConnection,
+    run: RunId,
+    node: u32,
+) -> Result<Vec<Taken>, Error> {
+    let items = (0u32..).zip(items(conn, run, node).await?);
+    let taken = items.filter_map(|(index, item)| {
+        let of = item.of.filter(|of| *of != run.uuid())?;
+        Some(Taken { item: index, of: RunId::from_uuid(of), artifacts: item.made.1 })
+    });
+    Ok(taken.collect())
+}
+
+async fn items(conn: &mut PgConnection, run: RunId, node: u32) -> Result<Vec<Item>, Error> {
     let mut items = Vec::new();
     let mut place = Some((run.uuid(), node));
     for depth in 0..LINE_LENGTH_MAX {
@@ -59,7 +90,7 @@ pub async fn item_outputs(
         }
         place = former(conn, &origin, node).await?;
     }
-    Ok(items.into_iter().map(|item| item.made).collect())
+    Ok(items)
 }
 
 /// What was neither found nor taken over made nothing. Whether all items are found now.
@@ -105,6 +136,7 @@ async fn fill(
         let index: usize = unsigned("item", index)?;
         let Some(item) = items.get_mut(index).filter(|item| !item.is_found) else { continue };
         item.is_found = true;
+        item.of = Some(run);
         if counts {
             let outputs = json::value_or_empty("attempt.outputs", outputs.as_deref())?;
             item.made = (outputs, json::value_or_empty("attempt.artifacts", artifacts.as_deref())?);

@@ -7,7 +7,7 @@
 mod assemble;
 mod item_outputs;
 
-pub use item_outputs::item_outputs;
+pub use item_outputs::{Taken, item_outputs, items_taken};
 
 use futures::TryStreamExt;
 use maestro_engine::shard::request::LoadedRun;

@@ -124,3 +124,48 @@ fn a_secret_is_masked_also_where_it_is_written_with_entities() {
     let told = format!("{cases:?}");
     assert!(!told.contains("hunter2") && told.contains("got"), "{told}");
 }
+
+#[test]
+fn a_secret_is_masked_however_the_text_of_a_verdict_is_cut_in_pieces() {
+    let redactor = Redactor::default();
+    redactor.register([b"hunter2&hunter3".as_slice()]).expect("a secret");
+    for (message, text) in [
+        ("", "hunter2&amp;hunter3"),
+        ("", "got hunter2&amp;hunter3"),
+        ("", "hunter2<![CDATA[&]]>hunter3"),
+        ("", "<![CDATA[hunter2&]]>hunter3"),
+        ("", "hunter2&#38;hunter3"),
+        ("", "hunter<!-- -->2&amp;hunter3"),
+        ("message=''", "hunter2&amp;hunter3"),
+        ("message='no'", "hunter2&amp;hunter3"),
+        ("message='no'", "&#104;unter2&amp;hunter3"),
+        ("message='no'", "hunter2<![CDATA[&hunter3]]>"),
+    ] {
+        for verdict in ["failure", "error", "skipped"] {
+            let whole = format!(
+                "<testsuite><testcase name='x'><{verdict} {message}>{text}</{verdict}></testcase>\
+                 </testsuite>"
+            );
+            let mut cases = Vec::new();
+            read(whole.as_bytes(), &redactor, &mut |case| cases.push(case)).expect("a report");
+            let told = cases[0].message.as_deref().expect("a message");
+            assert!(!told.contains("hunter"), "{text}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_text_begins_on_a_line_of_its_own_behind_its_attribute_and_is_else_as_it_was_written() {
+    for (verdict, expected) in [
+        ("<failure message='no'>a &lt; b &amp; c</failure>", "no\na < b & c"),
+        ("<failure message='no'>\na</failure>", "no\na"),
+        ("<failure message='no'>&gt;</failure>", "no\n>"),
+        ("<failure>a &lt; b &amp; c</failure>", "a < b & c"),
+        ("<failure>a</failure><error message='x'>b</error>", "a\nb"),
+    ] {
+        let (cases, ended) =
+            cases(&format!("<testsuite><testcase name='x'>{verdict}</testcase></testsuite>"));
+        ended.expect("it is a report");
+        assert_eq!(cases[0].message.as_deref(), Some(expected), "{verdict}");
+    }
+}
