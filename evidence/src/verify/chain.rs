@@ -12,7 +12,7 @@ use crate::dsse::BUNDLE_BYTES_MAX;
 use crate::key::ring::Trust;
 use crate::statement::provenance::{MADE_PREFIX, Provenance};
 use crate::statement::run::file;
-use crate::statement::{Descriptor, Statement};
+use crate::statement::{Descriptor, Statement, begun};
 
 /// The most links that are told.
 const LINKS_MAX: usize = 1_000;
@@ -30,6 +30,16 @@ impl Stated {
     /// Whether it says how something was made.
     pub(super) fn is_about(&self, made: Digest) -> bool {
         self.statement.subject.iter().any(|subject| subject.digest.as_sha256() == Some(made))
+    }
+
+    fn says(&self) -> begun::Link {
+        let sources = self.provenance().build_definition.resolved_dependencies.iter();
+        let from = sources.filter(|source| source.uri.starts_with(MADE_PREFIX));
+        let made = self.statement.subject.iter();
+        begun::Link {
+            made: made.filter_map(|subject| subject.digest.as_sha256()).collect(),
+            from: from.filter_map(|source| source.digest.as_sha256()).collect(),
+        }
     }
 
     pub(super) fn provenance(&self) -> &Provenance {
@@ -95,6 +105,8 @@ pub(super) fn links(
             about.entry(digest).or_default().push(stated);
         }
     }
+    let all: Vec<begun::Link> = statements.iter().map(Stated::says).collect();
+    let begun = begun::begun(&all, &BTreeSet::new());
     let mut wanted: VecDeque<(String, Digest)> = artifacts.into_iter().collect();
     let (mut seen, mut links) = (BTreeSet::new(), Vec::new());
     while let Some((name, digest)) = wanted.pop_front() {
@@ -105,6 +117,9 @@ pub(super) fn links(
             finding.fail(BROKEN, name, format!("no statement here is about {digest}"));
             continue;
         };
+        if !begun.contains(&digest) {
+            finding.fail(BROKEN, name, format!("no statement here says what made {digest} first"));
+        }
         for stated in made {
             links.push(stated.link(digest));
             let sources = &stated.provenance().build_definition.resolved_dependencies;

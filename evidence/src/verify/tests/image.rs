@@ -116,6 +116,10 @@ async fn a_builder_is_seen_behind_a_step_that_copies_what_it_made() {
         made.sort_unstable();
         assert_eq!(made, ["build/compile#dist", "build/copy#image", "build/pack#image"]);
     }
+    let copied = [case.attached("build/copy"), case.attached("build/compile")];
+    let finding = case.ask(&copied, Expectation::default());
+    let said = finding.failures.first().map(|failure| failure.what.as_str()).unwrap_or_default();
+    assert!(said.contains("what made"), "that it was copied says not who built it: {said}");
 }
 
 #[tokio::test]
