@@ -14,6 +14,7 @@ use maestro_schemas::api::plans::Catalogue;
 use maestro_schemas::api::tested::Durations;
 use serde_json::Value;
 
+use crate::absent;
 use crate::client::Client;
 use crate::commands::runs::name::pair;
 use crate::error::Error;
@@ -86,7 +87,7 @@ impl Project {
         self.compile_with(inputs, catalogue, &UNKNOWN_DURATIONS)
     }
 
-    /// The same against what a server knows. Where files are shared out, it is asked how long each took;
+    /// The same against what a server knows. What is wanted of it and is not there is told. Where files are shared out, it is asked how long each took;
     /// where that cannot be had, they are shared out as if nothing were known of it.
     pub async fn compile_for(
         &self,
@@ -96,6 +97,9 @@ impl Project {
         output: Output,
     ) -> Result<Compiled, Error> {
         let compiled = self.compile(inputs, catalogue)?;
+        for warning in absent::secrets(&compiled.plan, client).await {
+            warn(&warning, output);
+        }
         if !compiled.plan.nodes.iter().any(|node| node.beside.splits) {
             return Ok(compiled);
         }
@@ -105,11 +109,7 @@ impl Project {
                 let warning = format!(
                     "how long tests took is not known, and their files are shared out evenly: {error}"
                 );
-                output.talk(&format!(
-                    "{} {}",
-                    output.paint_talk().warn("warning:"),
-                    clean(&warning)
-                ));
+                warn(&warning, output);
                 Ok(compiled)
             }
         }
@@ -133,6 +133,10 @@ impl Project {
             Error::Pipeline(Rejected { file, diagnostics, text })
         })
     }
+}
+
+fn warn(text: &str, output: Output) {
+    output.talk(&format!("{} {}", output.paint_talk().warn("warning:"), clean(text)));
 }
 
 /// What the pools in this binary serve: for a compilation that no server can be asked about.

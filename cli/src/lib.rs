@@ -6,6 +6,7 @@
 //! | [`exit`], [`error`], [`output`], [`env_vars`] | exit codes, errors, the only writer, the environment |
 //! | [`client`], [`target`] | the API over HTTP; which server is meant |
 //! | [`source`], [`compile`], [`submit`] | the working directory; a pipeline made a plan, and begun |
+//! | [`absent`] | what a plan names that its project does not have |
 //! | [`bench`] | what a step costs, measured |
 //! | [`follow`], [`view`] | a run's stream of events; what of it is shown, and how |
 //! | [`demo`] | a story of a real build, in processes of its own |
@@ -14,6 +15,7 @@
 //! What must stay true: data goes to standard output and talk to standard error; every wait has a
 //! limit or a way out by Ctrl-C; whatever came from a server is cleaned before a terminal sees it.
 
+pub mod absent;
 pub mod args;
 pub mod bench;
 pub mod client;

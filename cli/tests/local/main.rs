@@ -13,6 +13,7 @@ mod evidence;
 mod promote;
 mod prompts;
 mod reuse;
+mod secrets;
 mod services;
 mod session;
 mod start;
