@@ -77,8 +77,8 @@ pub(crate) enum Error {
     #[error("MAE-7124: the cache {name} was not free within {} s", waited.as_secs())]
     CacheBusy { name: String, waited: std::time::Duration },
     /// A service was not there as long as its step.
-    #[error("MAE-7125: the service {name} ended before its step: {ended}{}", if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
-    ServiceEnded { name: String, ended: Ended, tail: String },
+    #[error("MAE-7125: the service {name} ended before its step: {ended}{}{}", taken.map(|port| format!("; another process has its port {port}")).unwrap_or_default(), if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
+    ServiceEnded { name: String, ended: Ended, taken: Option<u16>, tail: String },
     /// A service did not become ready in time.
     #[error("MAE-7126: the service {name} was not ready within {} s{}", waited.as_secs_f64(), if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
     ServiceLate { name: String, waited: std::time::Duration, tail: String },
@@ -127,6 +127,7 @@ impl Error {
             Self::Lost { source, .. } => return source.class(),
             Self::Isolation(_) | Self::Sandbox(_) => true,
             Self::CacheBusy { .. } | Self::ServiceLate { .. } => true,
+            Self::ServiceEnded { taken, .. } => taken.is_some(),
             Self::Stopped | Self::ShuttingDown | Self::Scratch(_) | Self::DiskFull { .. } => true,
             Self::Store { source, .. } => source.is_transient(),
             Self::Tree { source, .. } => source.is_transient(),
@@ -136,7 +137,6 @@ impl Error {
             Self::Parameters(_)
             | Self::Outside { .. }
             | Self::Command { .. }
-            | Self::ServiceEnded { .. }
             | Self::Overfull { .. }
             | Self::OutOfMemory { .. }
             | Self::Output(_)

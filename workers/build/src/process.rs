@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::CommandLine;
 use crate::environment::Variables;
 use crate::error::Error;
-use crate::sandbox::Confinement;
+use crate::sandbox::{Confinement, variables_file};
 pub(crate) use channel::Channel;
 use group::Group;
 pub(crate) use output::Sink;
@@ -126,18 +126,20 @@ async fn start(process: &Process<'_>) -> io::Result<(Child, Group, pipe::Receive
     let (reader, writer) = io::pipe()?;
     let output = pipe::Receiver::from_owned_fd(reader.into())?;
     let mut command = match process.confinement {
-        Some(confinement) => confinement.command(process.line, process.directory)?,
+        Some(confinement) => {
+            let mut command = confinement.command(process.line, process.directory)?;
+            command.env_clear().stdin(Stdio::from(variables_file(process.variables)?));
+            command
+        }
         None => {
             let mut command = Command::new(&process.line.program);
             command.args(&process.line.args);
+            command.env_clear().envs(process.variables).stdin(Stdio::null());
             command
         }
     };
     command
         .current_dir(process.directory)
-        .env_clear()
-        .envs(process.variables)
-        .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .process_group(0);

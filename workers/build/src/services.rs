@@ -90,7 +90,12 @@ impl<'a> Services<'a> {
             }
         };
         stop.cancel();
-        while running.next().await.is_some() {}
+        while let Some(ended) = running.next().await {
+            // One that had ended before it was asked to was not there for all of the work.
+            if !matches!(ended, Error::Stopped) {
+                fault.get_or_insert(ended);
+            }
+        }
         match fault {
             // It was told to stop: why does not matter any more.
             Some(_) if self.sandboxes.execution.stop.is_cancelled() => done,
@@ -114,7 +119,7 @@ impl<'a> Service<'a> {
         ports: Vec<u16>,
     ) -> Result<Self, Error> {
         let asks = matches!(declared.ready, Ready::Command(_));
-        let asking = asks.then(|| sandboxes.make(&format!("service-{name}-ready"))).transpose()?;
+        let asking = asks.then(|| sandboxes.make(&format!("ready-{name}"))).transpose()?;
         Ok(Self {
             name,
             declared,
@@ -157,7 +162,16 @@ impl<'a> Service<'a> {
             None => Ok(ended),
         });
         match judged {
-            Ok(ended) => Error::ServiceEnded { name: self.name.to_owned(), ended, tail: said },
+            Ok(ended) => Error::ServiceEnded {
+                name: self.name.to_owned(),
+                ended,
+                taken: self
+                    .ports
+                    .iter()
+                    .copied()
+                    .find(|port| sandboxes.are_on_the_host() && !ports::is_free(*port)),
+                tail: said,
+            },
             Err(error) => error,
         }
     }

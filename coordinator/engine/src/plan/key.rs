@@ -59,7 +59,7 @@ pub fn of(
         parts.insert("reports".into(), Digest::of_json(&json!(node.beside.junit)));
     }
     if !node.beside.services.is_empty() {
-        parts.insert("services".into(), Digest::of_json(&json!(node.beside.services)));
+        parts.insert("services".into(), services(node));
     }
     if !node.secrets.is_empty() {
         parts.insert("secrets".into(), Digest::of_json(&json!(node.secrets)));
@@ -87,6 +87,13 @@ pub fn of(
         name_values(&mut parts, with, env);
     }
     StepKey { digest: digest(&parts), parts }
+}
+
+/// What services are; how long they may take to be ready is not of it.
+fn services(node: &Node) -> Digest {
+    let mut services = node.beside.services.clone();
+    services.values_mut().for_each(|service| service.ready_ms = 0);
+    Digest::of_json(&json!(services))
 }
 
 /// The key with one part more.

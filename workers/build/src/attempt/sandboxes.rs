@@ -34,7 +34,7 @@ impl<'a> Sandboxes<'a> {
         let Attempt { settings, host, execution, .. } = attempt;
         let wanted = Wanted::of(&execution.task);
         let loopback = match host {
-            Some(host) if wanted.listens && wanted.network != Network::FULL => {
+            Some(host) if wanted.serves && wanted.network != Network::FULL => {
                 let level = wanted.level(host.level()).map_err(Error::Isolation)?;
                 let is_cut = level == Level::Bubblewrap;
                 if is_cut { Some(Loopback::make(host).await?) } else { None }
@@ -68,6 +68,11 @@ impl<'a> Sandboxes<'a> {
             loopback: self.loopback.as_ref(),
         };
         Confinement::make(host, place, &self.wanted, Some(&self.execution.log)).map(Some)
+    }
+
+    /// Whether their network is the host's own, where others listen too.
+    pub(crate) fn are_on_the_host(&self) -> bool {
+        self.loopback.is_none()
     }
 
     /// What asks whether ports answer in their network: a program of the worker's, and what it asks.

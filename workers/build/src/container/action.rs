@@ -24,7 +24,6 @@ use super::plan::{self, Names};
 use super::refusal::Refusal;
 use super::registry::{self, Client};
 use super::sbom;
-use crate::caches::Caches;
 use crate::command::CommandLine;
 use crate::environment::{self, Places, Variables};
 use crate::error::Error;
@@ -281,10 +280,10 @@ impl Action<'_> {
         Ok(true)
     }
 
-    /// The variables of a program of this step.
-    pub(super) fn variables(&self) -> Result<Variables, Error> {
-        let caches = Caches::of_project(self.settings, self.task);
-        environment::of_step(self.settings, self.places, self.task, (Variables::new(), &caches))
+    /// The variables of a program of the worker's. The step's own are not among them: some have programs
+    /// load code, and this one runs in no sandbox.
+    pub(super) fn variables(&self) -> Variables {
+        environment::of_host(self.settings, self.places)
     }
 
     /// Runs a program in the workspace; its output goes to the log.

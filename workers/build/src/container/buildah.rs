@@ -65,7 +65,7 @@ pub(super) async fn build(
         return Err(Refusal::no_buildah().into());
     }
     let line = command(action, dockerfile, out).await?;
-    let mut variables: Variables = action.variables()?;
+    let mut variables: Variables = action.variables();
     variables.insert("BUILDAH_ISOLATION".into(), "chroot".into());
     action.log.line(&format!("$ {line}")).await;
     let ended = action.run(&line, &variables).await;

@@ -58,22 +58,24 @@ impl Channel {
 }
 
 /// Takes the lines that have ended, each with `name` before it, and leaves the one that has not.
-fn whole_lines(name: &str, line: &mut Vec<u8>) -> Vec<u8> {
-    let mut said = Vec::new();
+fn whole_lines(name: &str, held: &mut Vec<u8>) -> Vec<u8> {
+    let (mut said, mut rest) = (Vec::new(), held.as_slice());
     loop {
-        let end = line.iter().position(|byte| *byte == b'\n');
-        let length = match end {
-            Some(end) if end <= LINE_BYTES_MAX => end,
-            _ if line.len() > LINE_BYTES_MAX => LINE_BYTES_MAX,
-            _ => return said,
+        let end = rest.iter().take(LINE_BYTES_MAX + 1).position(|byte| *byte == b'\n');
+        let (line, after) = match end {
+            Some(end) => (rest.get(..end), rest.get(end + 1..)),
+            None if rest.len() > LINE_BYTES_MAX => {
+                (rest.get(..LINE_BYTES_MAX), rest.get(LINE_BYTES_MAX..))
+            }
+            None => break,
         };
         said.extend_from_slice(name.as_bytes());
-        said.extend(line.drain(..length));
+        said.extend_from_slice(line.unwrap_or_default());
         said.push(b'\n');
-        if line.first() == Some(&b'\n') {
-            line.remove(0);
-        }
+        rest = after.unwrap_or_default();
     }
+    *held = rest.to_vec();
+    said
 }
 
 #[cfg(test)]

@@ -38,6 +38,27 @@ pub(super) struct Exit<'a> {
     pub(super) helper: &'a Path,
 }
 
+/// What of `/proc` is the kernel's own and may be read: who is root outside could write it, whatever it is
+/// called within.
+const KERNELS: [&str; 9] =
+    ["acpi", "bus", "driver", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger"];
+
+/// What of `/proc` tells of other processes' memory and keys.
+const TELLING: [&str; 12] = [
+    "kcore",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "pagetypeinfo",
+    "sched_debug",
+    "slabinfo",
+    "timer_list",
+    "vmallocinfo",
+];
+
 /// Writes what the sandbox has of its own, below `directory`, which the step does not see.
 pub(super) fn prepare(directory: &Path) -> std::io::Result<()> {
     fs::write(directory.join("passwd"), PASSWD)?;
@@ -53,7 +74,7 @@ pub(super) fn args(view: &View, places: &Places, net: Net<'_>, own: &Path) -> Ve
     if net.own {
         words.say(&["--unshare-net"]);
     }
-    words.say(&["--proc", "/proc", "--dev", "/dev"]);
+    words.processes();
     words.say(&["--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu"]);
     words.temporary(places);
     words.host(&view.read);
@@ -83,6 +104,21 @@ impl Words {
 
     fn bind(&mut self, how: &str, from: &Path, to: &Path) {
         self.say(&[how, &from.to_string_lossy(), &to.to_string_lossy()]);
+    }
+
+    /// A `/proc` of its own processes, with nothing of the kernel's to write to.
+    fn processes(&mut self) {
+        self.say(&["--proc", "/proc", "--dev", "/dev"]);
+        for name in KERNELS {
+            let path = Path::new("/proc").join(name);
+            self.bind("--ro-bind-try", &path, &path);
+        }
+        for name in TELLING {
+            let path = Path::new("/proc").join(name);
+            if path.exists() {
+                self.bind("--ro-bind", Path::new("/dev/null"), &path);
+            }
+        }
     }
 
     /// `/tmp` is the step's own directory, unless its directories lie below the host's `/tmp`.

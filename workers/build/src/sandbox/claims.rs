@@ -60,7 +60,7 @@ const fn claim(attempt: &'static str, [bubblewrap, landlock, plain]: [Stops; 3])
 use Stops::{ByCgroup, No, WithoutNetwork, Yes};
 
 /// Every claim.
-pub const CLAIMS: [Claim; 12] = [
+pub const CLAIMS: [Claim; 14] = [
     claim("read a file of the host's or of another step", [Yes, Yes, No]),
     claim("write or make a file outside its own directories", [Yes, Yes, No]),
     claim("see other processes, and their command lines", [Yes, No, No]),
@@ -68,6 +68,8 @@ pub const CLAIMS: [Claim; 12] = [
     claim("connect by TCP, or send by UDP", [WithoutNetwork, WithoutNetwork, No]),
     claim("reach an abstract unix socket of the host's", [WithoutNetwork, WithoutNetwork, No]),
     claim("reach a unix socket of the host's by its path", [Yes, WithoutNetwork, No]),
+    claim("change settings of the kernel's by `/proc/sys`", [Yes, Yes, No]),
+    claim("have its variables load code into the worker's own programs", [Yes, Yes, Yes]),
     claim("mount, make namespaces, load code into the kernel", [Yes, Yes, No]),
     claim("start processes without end", [ByCgroup, ByCgroup, ByCgroup]),
     claim("take up memory without end", [ByCgroup, ByCgroup, ByCgroup]),

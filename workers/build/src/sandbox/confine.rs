@@ -4,9 +4,9 @@
 //!
 //! What goes wrong before the step is there goes into the file `status`, which no step can reach.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read as _, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::getppid;
+use nix::unistd::{dup2_stdin, getppid};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
 use super::limits::Rlimits;
 use super::{forward, landlock as rules, loopback, probe, seccomp};
+use crate::environment::Variables;
 
 /// The word after the program's name that makes it the helper.
 pub const WORD: &str = "__confine";
@@ -116,6 +117,7 @@ fn become_step(
     let set_up = |doing: &'static str| {
         move |error: io::Error| Mishap::SetUp(format!("cannot {doing}: {error}"))
     };
+    let variables = take_variables().map_err(set_up("read the step's variables"))?;
     die_with(spec.parent).map_err(set_up("die with the worker"))?;
     for door in &spec.doors {
         std::fs::write(door, "0").map_err(set_up("join a control group"))?;
@@ -142,14 +144,24 @@ fn become_step(
             }
         }
         Means::Bubblewrap { program: bubblewrap, args: own } => {
-            let handed = Handed::of(status).map_err(set_up("hand filters over"))?;
+            let handed = Handed::of(status, &variables).map_err(set_up("hand filters over"))?;
             let mut command = Command::new(bubblewrap);
-            command.args(handed.args()).args(own).arg("--").arg(program).args(args);
+            command.env_clear().args(handed.args()).args(own).arg("--").arg(program).args(args);
             return Err(set_up("start bubblewrap")(command.exec()));
         }
     }
-    let error = Command::new(program).args(args).exec();
+    let error = Command::new(program).args(args).env_clear().envs(variables).exec();
     Err(Mishap::Exec(error.raw_os_error().unwrap_or_default()))
+}
+
+/// The step's variables, from standard input, which is empty from then on. This process has none of them:
+/// some have programs load code, which must not be before the step is confined.
+fn take_variables() -> io::Result<Variables> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let nothing = File::open("/dev/null")?;
+    dup2_stdin(&nothing)?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 /// The kernel kills this process when the thread that started it is no more.
@@ -186,33 +198,53 @@ fn limit(rlimits: &Rlimits) -> io::Result<()> {
     Ok(())
 }
 
-/// Open files that bubblewrap takes over: its status, and the filters of the step.
+/// Open files that bubblewrap takes over: its status, the step's variables, and its filters.
 struct Handed {
     status: File,
+    variables: File,
     filters: Vec<File>,
 }
 
 impl Handed {
-    fn of(status: &File) -> io::Result<Self> {
+    fn of(status: &File, variables: &Variables) -> io::Result<Self> {
         let status = status.try_clone()?;
         fcntl(&status, FcntlArg::F_SETFD(FdFlag::empty()))?;
         // In namespaces of its own, a step may open sockets: they lead nowhere.
-        let filters = seccomp::filters(true)?.into_iter().map(|filter| {
-            let mut file = File::from(memfd_create(c"filter", MFdFlags::empty())?);
-            file.write_all(&seccomp::bytes(&filter))?;
-            file.rewind()?;
-            Ok(file)
-        });
-        Ok(Self { status, filters: filters.collect::<io::Result<_>>()? })
+        let filters = seccomp::filters(true)?;
+        let filters = filters.iter().map(|filter| kept(c"filter", &seccomp::bytes(filter)));
+        // Words that no other process reads, as it would those of a command line.
+        let mut words = b"--clearenv\0".to_vec();
+        for (name, value) in variables {
+            words.extend_from_slice(format!("--setenv\0{name}\0{value}\0").as_bytes());
+        }
+        let variables = kept(c"variables", &words)?;
+        Ok(Self { status, variables, filters: filters.collect::<io::Result<_>>()? })
     }
 
     fn args(&self) -> Vec<String> {
         let mut args = vec!["--json-status-fd".to_owned(), self.status.as_raw_fd().to_string()];
+        args.extend(["--args".to_owned(), self.variables.as_raw_fd().to_string()]);
         for filter in &self.filters {
             args.extend(["--add-seccomp-fd".to_owned(), filter.as_raw_fd().to_string()]);
         }
         args
     }
+}
+
+/// Bytes in a file of no directory, which a program that is started takes over.
+fn kept(name: &CStr, bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create(name, MFdFlags::empty())?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// A step's variables as the helper reads them, from its standard input.
+pub(crate) fn variables_file(variables: &Variables) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"variables", MFdFlags::MFD_CLOEXEC)?);
+    serde_json::to_writer(&mut file, variables)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// What a status file says.

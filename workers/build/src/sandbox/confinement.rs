@@ -40,8 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) network: Network,
     pub(crate) resources: Resources,
-    /// Whether services beside it listen on ports.
-    pub(crate) listens: bool,
+    /// Whether services are beside it, which it is to reach.
+    pub(crate) serves: bool,
 }
 
 impl Wanted {
@@ -55,7 +55,7 @@ impl Wanted {
             isolation,
             network: task.network.clone().unwrap_or(default),
             resources: task.resources.clone(),
-            listens: task.beside.services.values().any(|service| !service.ports.is_empty()),
+            serves: !task.beside.services.is_empty(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Wanted {
         let least = match &self.network {
             Network::Whole(Reach::Full) => Level::Plain,
             // There a step without a network can open no socket at all.
-            Network::Whole(Reach::None) if self.listens => Level::Bubblewrap,
+            Network::Whole(Reach::None) if self.serves => Level::Bubblewrap,
             Network::Whole(Reach::None) => Level::Landlock,
             Network::Hosts(_) => Level::Bubblewrap,
         };
@@ -81,7 +81,7 @@ impl Wanted {
              has {best}",
             self.isolation.map_or("of any kind", Isolation::as_str),
             self.network,
-            if self.listens { " and services" } else { "" },
+            if self.serves { " and services" } else { "" },
         ))
     }
 }

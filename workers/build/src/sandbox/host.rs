@@ -185,7 +185,7 @@ impl Host {
             }),
             network: if self.level == Level::Plain { Network::FULL } else { Network::NONE },
             resources: Resources::default(),
-            listens: false,
+            serves: false,
         };
         let (caches, cache_names) = (Vec::new(), Vec::new());
         let place = Place {

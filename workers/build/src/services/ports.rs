@@ -1,8 +1,8 @@
 //! Numbers of ports that nobody listens on.
 //!
 //! They are chosen where systems give none to whoever connects somewhere, so that none is lost between
-//! its choice and its use. Two workers of a host may choose the same: of a service that finds its port
-//! taken, its attempt fails.
+//! its choice and its use. Two workers of a host may choose the same: the attempt of a service that finds
+//! its port taken is tried again.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -58,7 +58,8 @@ impl Drop for Ports {
     }
 }
 
-fn is_free(port: u16) -> bool {
+/// Whether nobody listens on a port of the host's.
+pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 

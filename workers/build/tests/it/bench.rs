@@ -214,3 +214,9 @@ pub(crate) fn marked(mark: &str) -> usize {
     let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| String::from_utf8_lossy(line).contains(mark)).count()
 }
+
+/// Whether an execution has made a file, below its own directory.
+pub(crate) fn has_file(scratch: &Path, name: &str) -> bool {
+    let executions = std::fs::read_dir(scratch).into_iter().flatten().flatten();
+    executions.into_iter().any(|execution| execution.path().join(name).exists())
+}

@@ -1,6 +1,5 @@
 //! How a sandboxed step ends: by itself, asked to, and with its worker.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,9 @@ use maestro_schemas::outcome::{FailureClass, Outcome};
 use maestro_schemas::sandbox::{Isolation, Level, Network};
 use maestro_schemas::task::Task;
 
-use super::bench::{Bench, HELPER, LEVELS, eventually, failure, marked, offline, shell, strict};
+use super::bench::{
+    Bench, HELPER, LEVELS, eventually, failure, has_file, marked, offline, shell, strict,
+};
 
 #[tokio::test]
 async fn the_log_begins_with_what_was_applied_and_the_report_holds_it() {
@@ -108,11 +109,6 @@ async fn a_step_that_is_asked_to_end_can_clean_up_at_every_level() {
         assert!(stopped_at.elapsed() < Duration::from_millis(1_900), "{level}");
         assert!(bench.log().await.contains("cleaned up"), "{level}");
     }
-}
-
-fn has_file(scratch: &Path, name: &str) -> bool {
-    let executions = std::fs::read_dir(scratch).into_iter().flatten().flatten();
-    executions.into_iter().any(|execution| execution.path().join(name).exists())
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use maestro_build::sandbox::claims::{CLAIMS, Stops, table};
 use maestro_schemas::sandbox::Level;
 
-use super::bench::{Bench, LEVELS, offline, shell};
+use super::bench::{Bench, LEVELS, eventually, has_file, marked, offline, shell};
 
 /// Whether a level claims to stop what `words` name.
 fn claims(words: &str, level: Level) -> Stops {
@@ -212,6 +212,89 @@ async fn namespaces_and_mounts_are_not_made_where_that_is_claimed() {
     for level in LEVELS {
         hold(level, "make namespaces", script).await;
     }
+}
+
+/// Opens, and writes nothing: what it would change is the whole machine's.
+const SETTINGS: &str = "
+import os
+for top, below, names in os.walk('/proc'):
+    if top == '/proc':
+        below[:] = [name for name in below if not name.isdigit() and name not in ('self', 'thread-self', 'pressure')]
+    for name in names:
+        path = os.path.join(top, name)
+        try:
+            if not os.path.islink(path):
+                os.close(os.open(path, os.O_WRONLY))
+                print('escaped', path)
+        except OSError:
+            pass
+";
+
+#[tokio::test]
+async fn settings_of_the_kernel_are_not_opened_to_be_written_even_by_a_worker_that_is_root() {
+    for level in [Level::Bubblewrap, Level::Landlock] {
+        let script = format!("cat > s.py <<'END'\n{SETTINGS}\nEND\npython3 s.py");
+        hold(level, "change settings", &script).await;
+    }
+}
+
+#[tokio::test]
+async fn memory_and_keys_of_the_host_are_not_told_where_there_is_a_proc_of_its_own() {
+    let bench = Bench::new(Level::Bubblewrap).await;
+    let script = "for f in kcore keys kpagecount kpageflags kpagecgroup vmallocinfo slabinfo; do \
+                  head -c 1 /proc/$f 2>/dev/null | grep -q . && echo escaped $f; done; true";
+    assert_eq!(bench.says(shell(script)).await, "");
+}
+
+/// Writes down which program it was loaded into.
+const LIBRARY: &str = r#"
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+__attribute__((constructor)) static void loaded(void) {
+    char name[64] = "";
+    int own = open("/proc/self/comm", O_RDONLY), out = open(PLACE, O_WRONLY | O_APPEND | O_CREAT, 0600);
+    long length = read(own, name, sizeof name);
+    if (length > 0 && write(out, name, length) < 0) _exit(1);
+}
+"#;
+
+#[tokio::test]
+async fn variables_of_a_step_load_nothing_into_what_runs_before_it() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let (source, library) = (bench.path("loaded.c"), bench.path("loaded.so"));
+        let place = bench.path("place");
+        std::fs::write(&source, LIBRARY).expect("a file");
+        let made = std::process::Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .arg(&library)
+            .arg(format!("-DPLACE=\"{}\"", place.display()))
+            .arg(&source)
+            .status();
+        assert!(made.expect("a compiler").success(), "cc makes a library");
+        let mut task = shell("true");
+        task.env.insert("LD_PRELOAD".into(), library.display().to_string());
+        bench.says(task).await;
+        let loaded = std::fs::read_to_string(&place).unwrap_or_default();
+        let outside = ["maestro-confine", "bwrap"];
+        assert!(!loaded.lines().any(|name| outside.contains(&name)), "{level}: {loaded}");
+        assert_eq!(loaded.is_empty(), level != Level::Plain, "{level}: {loaded}");
+    }
+}
+
+#[tokio::test]
+async fn no_variable_of_a_step_stands_in_a_command_line() {
+    let bench = Bench::new(Level::Bubblewrap).await;
+    let mark = format!("hunter2-{}", std::process::id());
+    let mut task = shell("touch begun; until test -e go; do sleep 0.02; done");
+    task.env.insert("SECRET".into(), mark.clone());
+    let running = bench.begin(task);
+    let scratch = bench.path("scratch");
+    eventually(|| has_file(&scratch, "workspace/begun")).await;
+    assert_eq!(marked(&mark), 0, "another user of this machine would see it");
+    bench.stop.cancel();
+    running.await.expect("an outcome");
 }
 
 #[test]

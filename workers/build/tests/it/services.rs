@@ -1,8 +1,9 @@
 //! Servers beside a step: there before its first command, in its network, gone with it.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use maestro_schemas::outcome::{FailureClass, Outcome};
@@ -110,20 +111,96 @@ END";
     assert!(said.contains("through the front: good morning"), "{said}");
 }
 
+/// A service that ends when it is killed and not before, with a mark in its command line.
+fn stubborn(mark: &str) -> Service {
+    let child = format!("bash -c 'trap \"\" TERM; while true; do sleep 0.1; done' {mark}");
+    service(&format!("trap '' TERM; {child} & {WEB}"))
+}
+
+fn mark(level: Level, what: &str) -> String {
+    format!("maestro-service-{level}-{what}-{}", std::process::id())
+}
+
+/// Begins a step that waits, and waits itself until its service is there.
+async fn begun(bench: &Bench, mark: &str) -> tokio::task::JoinHandle<Outcome> {
+    let wait = "until test -e go; do sleep 0.02; done; echo done";
+    let going = bench.begin(beside(shell(wait), "web", stubborn(mark)));
+    eventually(|| marked(mark) > 0).await;
+    going
+}
+
 #[tokio::test]
 async fn a_service_goes_with_its_step_whatever_it_does() {
     for level in LEVELS {
-        let bench = Bench::new(level).await;
-        let mark = format!("maestro-service-{level}-{}", std::process::id());
-        let stubborn = format!(
-            "trap '' TERM; bash -c 'trap \"\" TERM; while true; do sleep 1; done' {mark} & {WEB}"
-        );
-        assert_eq!(marked(&mark), 0);
-        let task = beside(shell("echo done"), "web", service(&stubborn));
-        let said = bench.says(task).await;
-        assert!(said.contains("done\n"), "{said}");
+        let (bench, mark) = (Bench::new(level).await, mark(level, "ended"));
+        let going = begun(&bench, &mark).await;
+        std::fs::write(only(&bench.path("scratch")).join("workspace/go"), "").expect("written");
+        let outcome = going.await.expect("an outcome");
+        let said = bench.log().await;
+        assert!(matches!(outcome, Outcome::Succeeded { .. }), "{level}: {outcome:?}\n{said}");
         eventually(|| marked(&mark) == 0).await;
     }
+}
+
+#[tokio::test]
+async fn a_service_goes_with_a_step_that_is_stopped() {
+    for level in LEVELS {
+        let (bench, mark) = (Bench::new(level).await, mark(level, "stopped"));
+        let going = begun(&bench, &mark).await;
+        bench.stop.cancel();
+        let outcome = going.await.expect("an outcome");
+        assert!(matches!(outcome, Outcome::Cancelled { .. }), "{level}: {outcome:?}");
+        eventually(|| marked(&mark) == 0).await;
+    }
+}
+
+/// What the test below starts as a worker that is killed: this very test, by its name.
+const WORKER: &str = "MAESTRO_TEST_SERVING_WORKER";
+
+#[tokio::test]
+async fn nothing_of_a_strict_step_with_a_service_outlives_its_worker_killed() {
+    if let Ok(mark) = std::env::var(WORKER) {
+        let bench = Bench::new(Level::Bubblewrap).await;
+        let never = Service { ready: Ready::Http("/never".into()), ..stubborn(&mark) };
+        bench.carry_out(beside(strict("true"), "web", never)).await;
+        return;
+    }
+    let mark = mark(Level::Bubblewrap, "killed");
+    let mut worker = Command::new(std::env::current_exe().expect("a path"))
+        .args([
+            "--exact",
+            "services::nothing_of_a_strict_step_with_a_service_outlives_its_worker_killed",
+        ])
+        .env(WORKER, &mark)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a worker");
+    // What holds the network, what asks whether the service answers, and the service.
+    let all = || below(worker.id());
+    let has = |word: &str| all().iter().any(|id| command_line(*id).contains(word));
+    eventually(|| marked(&mark) > 0 && has("__hold") && has("__ready")).await;
+    let all = all();
+    worker.kill().expect("killed");
+    worker.wait().expect("ended");
+    eventually(|| all.iter().all(|id| command_line(*id).is_empty())).await;
+}
+
+fn command_line(id: u32) -> String {
+    let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+/// All processes that one has started, and those have.
+fn below(id: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|it| std::fs::read_to_string(it.path().join("children")).ok());
+    let own: Vec<u32> = lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    own.iter().copied().chain(own.iter().flat_map(|id| below(*id))).collect()
 }
 
 #[tokio::test]
@@ -141,6 +218,39 @@ s.accept()\"; echo out of paper; exit 3";
     let begins = "MAE-7125: the service web ended before its step: exit code 3";
     assert!(failure.message.starts_with(begins), "{failure:?}");
     assert!(failure.message.contains("out of paper"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_step_that_ends_well_fails_where_its_service_had_ended_before() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let brief = Service {
+            ready: Ready::Command(lines("test -e left")),
+            ports: Vec::new(),
+            ..service("touch left; exit 0")
+        };
+        let failure = failure(bench.carry_out(beside(shell("true"), "brief", brief)).await);
+        let begins = "MAE-7125: the service brief ended before its step: exit code 0";
+        assert!(failure.message.starts_with(begins), "{level}: {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_whose_port_another_has_is_tried_again_elsewhere() {
+    let bench = Bench::new(Level::Plain).await;
+    let robbed = Service {
+        ready: Ready::Command(lines("false")),
+        ..service("echo $PORT > port; until test -e stolen; do sleep 0.02; done; exit 98")
+    };
+    let going = bench.begin(beside(shell("true"), "web", robbed));
+    let scratch = bench.path("scratch");
+    eventually(|| file(&scratch, "workspace/port").is_some_and(|text| text.ends_with('\n'))).await;
+    let port = file(&scratch, "workspace/port").and_then(|text| text.trim().parse::<u16>().ok());
+    let _thief = TcpListener::bind(("127.0.0.1", port.expect("a number"))).expect("a listener");
+    std::fs::write(only(&scratch).join("workspace/stolen"), "").expect("written");
+    let failure = failure(going.await.expect("an outcome"));
+    assert_eq!(failure.class, FailureClass::Transient, "{failure:?}");
+    assert!(failure.message.contains("exit code 98; another process has its port"), "{failure:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use super::action::BUILD_POOL;
 use super::node::{Builder, Faults, SiteOf};
 use crate::pipeline::{Code, Fault};
 
+/// The action of the pool build that runs no command of the author's.
+const IMAGES: &str = "container.build";
+
 impl Builder<'_> {
     /// What the step says of it; nothing that only its own worker could do for a step of another pool.
     pub(super) fn beside(&self, site: &SiteOf<'_>, pool: &PoolName, faults: &mut Faults) -> Beside {
@@ -27,6 +30,12 @@ impl Builder<'_> {
                     .hint("take it out"),
             );
             return Beside::default();
+        }
+        let runs_nothing = step.run.as_deref() == Some(IMAGES) && !step.services.is_empty();
+        if runs_nothing {
+            let what = "no command of a container.build runs beside which this could stand";
+            let fault = Fault::new(Code::InvalidValue, site.at("services"), what);
+            faults.0.push(fault.hint("take it out, or start it in a step that tests the image"));
         }
         Beside {
             junit: faults.take(junit(site)),
