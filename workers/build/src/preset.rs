@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::command::CommandLine;
 use crate::error::Error;
 use crate::parameters::{Build, Install, Request, Shell, ShellKind, Test};
+use crate::plain;
 
 /// The largest `package.json` that is read for the names of its scripts, in bytes.
 const PACKAGE_JSON_BYTES_MAX: u64 = 1 << 20;
@@ -270,15 +272,16 @@ fn cargo(verb: &str, directory: &Path) -> CommandLine {
 }
 
 fn has_script(directory: &Path, name: &str) -> bool {
-    let path = directory.join("package.json");
-    let small = std::fs::metadata(&path).is_ok_and(|meta| meta.len() <= PACKAGE_JSON_BYTES_MAX);
-    small
-        && std::fs::read(&path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
-            .is_some_and(|package| {
-                package.get("scripts").is_some_and(|scripts| scripts.get(name).is_some())
-            })
+    let read = || {
+        let mut bytes = Vec::new();
+        let file = plain::open(&directory.join("package.json")).ok()?;
+        file.take(PACKAGE_JSON_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+        let is_small = bytes.len() as u64 <= PACKAGE_JSON_BYTES_MAX;
+        is_small.then(|| serde_json::from_slice::<serde_json::Value>(&bytes).ok()).flatten()
+    };
+    read().is_some_and(|package| {
+        package.get("scripts").is_some_and(|scripts| scripts.get(name).is_some())
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! | `egress`, `forward` | the listed hosts: a proxy on the host, its doorman within |
 //! | `loopback` | a network that a step shares with its services alone |
 //! | `probe` | looks from within it whether a service answers |
+//! | `init` | the first process of a sandbox, which the step cannot look into |
 //! | [`confine`] | the program between worker and step: confines itself, then becomes the step |
 //!
 //! The worker starts the helper, which is its own program under a hidden word. No code runs between
@@ -26,6 +27,7 @@ pub(crate) mod descendants;
 mod disk;
 mod egress;
 mod forward;
+mod init;
 mod landlock;
 mod limits;
 mod loopback;

@@ -13,7 +13,7 @@ const USER: &str = "1000";
 const HOST_NAME: &str = "maestro";
 /// Where the socket lies that leads to the proxy.
 pub(super) const EGRESS: &str = "/run/maestro/egress";
-/// Where the helper lies for a step that has a proxy.
+/// Where the helper lies, which is the first process.
 pub(super) const HELPER: &str = "/run/maestro/helper";
 /// The size of `/tmp` where it cannot be a directory of the step's, in bytes.
 const TMP_BYTES: &str = "1073741824";
@@ -28,14 +28,8 @@ const GROUP: &str = "maestro:x:1000:\nnogroup:x:65534:\n";
 pub(super) struct Net<'a> {
     /// Nothing but a loopback of its own.
     pub(super) own: bool,
-    /// What leads out of it.
-    pub(super) exit: Option<Exit<'a>>,
-}
-
-/// What leads out of the sandbox: the socket of a proxy, and the helper that hands on to it.
-pub(super) struct Exit<'a> {
-    pub(super) socket: &'a Path,
-    pub(super) helper: &'a Path,
+    /// The socket of the proxy that leads out of it.
+    pub(super) exit: Option<&'a Path>,
 }
 
 /// What of `/proc` is the kernel's own and may be read: who is root outside could write it, whatever it is
@@ -66,10 +60,15 @@ pub(super) fn prepare(directory: &Path) -> std::io::Result<()> {
 }
 
 /// The words before `--`, without the directory that the step begins in.
-pub(super) fn args(view: &View, places: &Places, net: Net<'_>, own: &Path) -> Vec<String> {
+pub(super) fn args(
+    view: &View,
+    places: &Places,
+    net: Net<'_>,
+    (own, helper): (&Path, &Path),
+) -> Vec<String> {
     let mut words = Words(Vec::new());
     words.say(&["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
-    words.say(&["--unshare-cgroup-try", "--die-with-parent", "--new-session"]);
+    words.say(&["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--as-pid-1"]);
     words.say(&["--uid", USER, "--gid", USER, "--hostname", HOST_NAME, "--cap-drop", "ALL"]);
     if net.own {
         words.say(&["--unshare-net"]);
@@ -87,10 +86,10 @@ pub(super) fn args(view: &View, places: &Places, net: Net<'_>, own: &Path) -> Ve
     for path in &view.write {
         words.bind("--bind", path, path);
     }
-    if let Some(exit) = net.exit {
-        words.bind("--bind", exit.socket, Path::new(EGRESS));
-        words.bind("--ro-bind", exit.helper, Path::new(HELPER));
+    if let Some(socket) = net.exit {
+        words.bind("--bind", socket, Path::new(EGRESS));
     }
+    words.bind("--ro-bind", helper, Path::new(HELPER));
     words.say(&["--remount-ro", "/"]);
     words.0
 }
@@ -161,7 +160,7 @@ mod tests {
     fn words(own: bool) -> Vec<String> {
         let view = View { read: vec!["/usr".into(), "/usr/bin".into()], write: vec!["/w".into()] };
         let places = Places::below(Path::new("/scratch"));
-        args(&view, &places, Net { own, exit: None }, Path::new("/own"))
+        args(&view, &places, Net { own, exit: None }, (Path::new("/own"), Path::new("/helper")))
     }
 
     #[test]

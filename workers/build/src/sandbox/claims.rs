@@ -60,11 +60,15 @@ const fn claim(attempt: &'static str, [bubblewrap, landlock, plain]: [Stops; 3])
 use Stops::{ByCgroup, No, WithoutNetwork, Yes};
 
 /// Every claim.
-pub const CLAIMS: [Claim; 14] = [
+pub const CLAIMS: [Claim; 18] = [
     claim("read a file of the host's or of another step", [Yes, Yes, No]),
     claim("write or make a file outside its own directories", [Yes, Yes, No]),
+    claim("change modes, owners or times of the host's files, devices aside", [Yes, No, No]),
+    claim("leave programs that run as whoever the worker is", [Yes, Yes, No]),
     claim("see other processes, and their command lines", [Yes, No, No]),
     claim("trace a process of the host's, or read its variables", [Yes, Yes, No]),
+    claim("change limits of the host's processes", [Yes, Yes, No]),
+    claim("reach shared memory of the host's", [Yes, No, No]),
     claim("connect by TCP, or send by UDP", [WithoutNetwork, WithoutNetwork, No]),
     claim("reach an abstract unix socket of the host's", [WithoutNetwork, WithoutNetwork, No]),
     claim("reach a unix socket of the host's by its path", [Yes, WithoutNetwork, No]),

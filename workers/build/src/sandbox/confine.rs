@@ -23,7 +23,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
 use super::limits::Rlimits;
-use super::{forward, landlock as rules, loopback, probe, seccomp};
+use super::{forward, init, landlock as rules, loopback, probe, seccomp};
 use crate::environment::Variables;
 
 /// The word after the program's name that makes it the helper.
@@ -78,6 +78,8 @@ pub fn enter(words: &[OsString]) -> Option<ExitCode> {
         Some(forward::start(rest))
     } else if word == forward::SERVE_WORD {
         Some(forward::serve(rest))
+    } else if word == init::WORD {
+        Some(init::run(rest))
     } else if word == loopback::WORD {
         Some(loopback::hold())
     } else if word == probe::WORD {

@@ -12,13 +12,14 @@ use maestro_schemas::task::Task;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::bubblewrap::{self, Exit, Net};
+use super::bubblewrap::{self, Net};
 use super::confine::{self, Means, Mishap, Spec, Status};
 use super::descendants;
 use super::disk::Directories;
 use super::egress::Egress;
 use super::forward;
 use super::host::{Host, Place};
+use super::init;
 use super::limits::{self, Cage};
 use super::loopback::Loopback;
 use super::view::{ETC, View};
@@ -29,9 +30,6 @@ use crate::process::Ended;
 /// How long a sandbox whose first process was killed may take to be empty.
 const END_MAX: Duration = Duration::from_secs(5);
 const END_PERIOD: Duration = Duration::from_millis(1);
-
-/// What bubblewrap says where the step's program cannot be started.
-const NO_PROGRAM: &str = "bwrap: execvp ";
 
 /// What a step asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +172,9 @@ impl Confinement {
         let _ = std::fs::remove_file(&spec.status);
         let mut command = Command::new(&self.helper);
         command.arg(confine::WORD).arg(serde_json::to_string(&spec)?);
+        if self.is_namespaced() {
+            command.args([bubblewrap::HELPER, init::WORD]);
+        }
         if self.egress.is_some() {
             command.args([bubblewrap::HELPER, forward::WORD, bubblewrap::EGRESS]);
         }
@@ -190,18 +191,19 @@ impl Confinement {
             Some(Mishap::Exec(errno)) => return Err(start(io::Error::from_raw_os_error(errno))),
             None => {}
         }
-        if !self.is_namespaced() || status.ran || ended.signal().is_some() {
+        if !self.is_namespaced() || ended.signal().is_some() {
             return Ok(ended);
         }
-        // Only bubblewrap itself has said anything, for the step was never there.
-        let no_program = said.lines().rev().find_map(|line| line.strip_prefix(NO_PROGRAM));
-        Err(match no_program {
-            Some(why) if why.ends_with("Permission denied") => {
-                start(io::Error::from(io::ErrorKind::PermissionDenied))
-            }
-            Some(_) => start(io::Error::from(io::ErrorKind::NotFound)),
-            None => Error::Sandbox(format!("bubblewrap ended with {ended}: {said}")),
-        })
+        if !status.ran {
+            // Only bubblewrap itself has said anything, for the step was never there.
+            return Err(Error::Sandbox(format!("bubblewrap ended with {ended}: {said}")));
+        }
+        let last = said.lines().next_back().unwrap_or_default();
+        match (ended.exit_code(), last.starts_with(init::NO_PROGRAM)) {
+            (Some(127), true) => Err(start(io::Error::from(io::ErrorKind::NotFound))),
+            (Some(126), true) => Err(start(io::Error::from(io::ErrorKind::PermissionDenied))),
+            _ => Ok(ended),
+        }
     }
 
     /// Whether a process in it was killed for want of memory.
@@ -242,10 +244,9 @@ fn means(
         (Level::Bubblewrap, Some(tool)) => {
             bubblewrap::prepare(own)?;
             let socket = egress.map(Egress::socket);
-            let exit = socket.as_ref().map(|socket| Exit { socket, helper: &host.helper });
             let own_net = *network != Network::FULL && place.loopback.is_none();
-            let net = Net { own: own_net, exit };
-            let args = bubblewrap::args(&view(), place.places, net, own);
+            let net = Net { own: own_net, exit: socket.as_deref() };
+            let args = bubblewrap::args(&view(), place.places, net, (own, &host.helper));
             Ok(Means::Bubblewrap { program: tool.path.clone(), args })
         }
         (Level::Bubblewrap, None) => Err(io::Error::other("bubblewrap is not there any more")),

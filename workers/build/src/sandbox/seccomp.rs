@@ -11,7 +11,7 @@ use seccompiler::{
 };
 
 /// Raised when other calls are refused.
-pub(super) const VERSION: &str = "1";
+pub(super) const VERSION: &str = "2";
 
 /// Refused whatever they are called with.
 const REFUSED: [i64; 48] = [
@@ -82,6 +82,36 @@ const NAMESPACES: [i32; 7] = [
 /// Requests of `ioctl` that type into a terminal.
 const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
+/// Bits of a file's mode that have whoever starts it become somebody else: of a worker that is root, the
+/// files that a step makes are root's.
+const SET_IDS: [u32; 2] = [libc::S_ISUID, libc::S_ISGID];
+
+/// Calls that set a mode: the argument that holds it, and the one of flags, which counts where the file is
+/// to be made.
+#[cfg(target_arch = "x86_64")]
+const MODES: [(i64, Option<u8>, u8); 9] = [
+    (libc::SYS_chmod, None, 1),
+    (libc::SYS_fchmod, None, 1),
+    (libc::SYS_fchmodat, None, 2),
+    (SYS_FCHMODAT2, None, 2),
+    (libc::SYS_open, Some(1), 2),
+    (libc::SYS_openat, Some(2), 3),
+    (libc::SYS_creat, None, 1),
+    (libc::SYS_mknod, None, 1),
+    (libc::SYS_mknodat, None, 2),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const MODES: [(i64, Option<u8>, u8); 5] = [
+    (libc::SYS_fchmod, None, 1),
+    (libc::SYS_fchmodat, None, 2),
+    (SYS_FCHMODAT2, None, 2),
+    (libc::SYS_openat, Some(2), 3),
+    (libc::SYS_mknodat, None, 2),
+];
+
+/// The same number everywhere, and not in every libc yet.
+const SYS_FCHMODAT2: i64 = 452;
+
 /// On x86-64 the same calls have second numbers with this bit.
 #[cfg(target_arch = "x86_64")]
 const SECOND_NUMBERS: Option<i64> = Some(0x4000_0000);
@@ -98,8 +128,14 @@ pub(super) fn filters(sockets: bool) -> io::Result<[BpfProgram; 2]> {
     refused.insert(libc::SYS_clone, namespaces.collect::<io::Result<_>>()?);
     let typing = TYPING.iter().map(|request| is_request(*request));
     refused.insert(libc::SYS_ioctl, typing.collect::<io::Result<_>>()?);
-    // Its flags lie in memory, where no filter looks; who is told that it is not there uses `clone`.
-    let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    refused.insert(libc::SYS_prlimit64, vec![rule(vec![condition(0, SeccompCmpOp::Ne, 0)?])?]);
+    for (call, flags, mode) in MODES {
+        let set = SET_IDS.iter().map(|bit| sets(*bit, flags, mode));
+        refused.insert(call, set.collect::<io::Result<_>>()?);
+    }
+    // Their flags lie in memory, where no filter looks; who is told that they are not there uses `clone`
+    // and `openat`.
+    let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new()), (libc::SYS_openat2, Vec::new())]);
     Ok([program(refused, libc::EPERM)?, program(unknown, libc::ENOSYS)?])
 }
 
@@ -145,6 +181,16 @@ fn other_families() -> io::Result<SeccompRule> {
 fn has_flag(flag: i32) -> io::Result<SeccompRule> {
     let flag = u64::from(flag.cast_unsigned());
     rule(vec![condition(0, SeccompCmpOp::MaskedEq(flag), flag)?])
+}
+
+fn sets(bit: u32, flags: Option<u8>, mode: u8) -> io::Result<SeccompRule> {
+    let bit = u64::from(bit);
+    let mut conditions = vec![condition(mode, SeccompCmpOp::MaskedEq(bit), bit)?];
+    if let Some(flags) = flags {
+        let making = u64::from(libc::O_CREAT.cast_unsigned());
+        conditions.push(condition(flags, SeccompCmpOp::MaskedEq(making), making)?);
+    }
+    rule(conditions)
 }
 
 fn is_request(request: u64) -> io::Result<SeccompRule> {

@@ -214,6 +214,90 @@ async fn namespaces_and_mounts_are_not_made_where_that_is_claimed() {
     }
 }
 
+#[tokio::test]
+async fn modes_of_the_hosts_files_are_changed_only_where_nothing_is_claimed() {
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let victim = bench.path("victim");
+        std::fs::write(&victim, "x").expect("a file");
+        let script = format!("chmod 600 {} 2>/dev/null && echo escaped; true", victim.display());
+        hold_in(&bench, level, "change modes", &script).await;
+    }
+}
+
+/// Makes files that others would run as this step, by each call that may.
+const SET_IDS: &str = "
+import os
+os.umask(0)
+def tried(what):
+    try: what()
+    except OSError: pass
+for mode in (0o4755, 0o2755, 0o6755):
+    name = f'm{mode:o}'
+    open(name, 'w').close()
+    tried(lambda: os.chmod(name, mode))
+    fd = os.open(name, os.O_RDONLY)
+    tried(lambda: os.fchmod(fd, mode))
+    tried(lambda: os.chmod(name, mode, dir_fd=os.open('.', os.O_RDONLY)))
+    tried(lambda: os.close(os.open('o' + name, os.O_CREAT | os.O_WRONLY, mode)))
+    tried(lambda: os.mknod('n' + name, 0o100000 | mode))
+for name in os.listdir('.'):
+    if os.stat(name).st_mode & 0o6000: print('escaped', name)
+os.chmod('m4755', 0o755)
+os.mkdir('d', 0o755)
+";
+
+#[tokio::test]
+async fn no_file_is_left_that_runs_as_the_worker_where_that_is_claimed() {
+    for level in LEVELS {
+        let script = format!("cat > s.py <<'END'\n{SET_IDS}\nEND\npython3 s.py");
+        hold(level, "leave programs", &script).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_process_of_a_sandbox_is_out_of_its_steps_reach() {
+    let bench = Bench::new(Level::Bubblewrap).await;
+    let script = "python3 - <<'END'
+import os
+for name in ('mem', 'exe', 'environ', 'maps', 'root', 'cwd', 'fd/0', 'fd/1', 'fd/2', 'fd/3'):
+    try:
+        os.close(os.open('/proc/1/' + name, os.O_RDWR if name == 'mem' else os.O_RDONLY))
+        print('escaped by', name)
+    except OSError: pass
+try: os.chmod('/proc/1/exe', 0o755); print('escaped by chmod')
+except OSError: pass
+END
+false || true; (exit 7) || echo code $?; sh -c 'kill -9 $$' || echo signal $?";
+    let said = bench.says(shell(script)).await;
+    assert!(!said.contains("escaped"), "{said}");
+    assert!(said.contains("code 7\n") && said.contains("signal 137\n"), "{said}");
+}
+
+#[tokio::test]
+async fn limits_and_shared_memory_of_the_host_are_reached_only_where_nothing_is_claimed() {
+    let made = std::process::Command::new("ipcmk").args(["-M", "16", "-p", "0600"]).output();
+    let made = String::from_utf8(made.expect("ipcmk").stdout).expect("text");
+    let memory = made.trim().rsplit(' ').next().expect("a number").to_owned();
+    for level in LEVELS {
+        let bench = Bench::new(level).await;
+        let sibling = Sibling::start();
+        let limits = format!(
+            "python3 -c \"import resource as r; r.prlimit({}, r.RLIMIT_CORE); print('escaped')\" \
+             2>/dev/null || true",
+            sibling.0.id()
+        );
+        hold_in(&bench, level, "change limits", &limits).await;
+        let attach = format!(
+            "python3 -c \"import ctypes; l = ctypes.CDLL(None); l.shmat.restype = ctypes.c_long; \
+             l.shmat({memory}, None, 0) == -1 or print('escaped')\""
+        );
+        hold_in(&bench, level, "reach shared memory", &attach).await;
+    }
+    let removed = std::process::Command::new("ipcrm").args(["-m", &memory]).status();
+    assert!(removed.expect("ipcrm").success());
+}
+
 /// Opens, and writes nothing: what it would change is the whole machine's.
 const SETTINGS: &str = "
 import os
