@@ -31,7 +31,7 @@ pub async fn secrets(plan: &Plan, client: &Client) -> Vec<String> {
             .filter(|(secret, _)| !there.contains(&(secret.name.to_string(), secret.version)))
             .map(|(secret, step)| {
                 format!(
-                    "the project has no secret {secret}, and so {step} will fail; `maestro secrets set {}` gives one",
+                    "the project has no secret {secret}, and so {step} fails where it runs; `maestro secrets set {}` gives one",
                     secret.name
                 )
             })

@@ -255,6 +255,11 @@ impl Error {
                 Some("the fields of each hook stand in docs/policies.md".to_owned())
             }
             Self::Sbom(refused) => Some(refused.hint().to_owned()),
+            // Here it is no worker that asks.
+            Self::Registry(error) if error.is_denial() => Some(
+                "--registry-auth, or MAESTRO_REGISTRY_AUTH, names a Docker config.json with credentials for it"
+                    .to_owned(),
+            ),
             Self::Registry(error) => Some(error.hint().to_owned()),
             Self::RegistryAuth(_) => {
                 Some("--registry-auth names a Docker config.json with `auths`".to_owned())

@@ -55,11 +55,17 @@ pub struct Question {
 pub struct Finding {
     /// Whether all of it holds.
     pub verified: bool,
+    /// The image that was asked about, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Digest>,
     /// The root's fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Digest>,
     /// Whether the root is the one that was asked for, and not only the directory's own word.
     pub root_is_known: bool,
+    /// When the list of keys was made, by which an image was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys_made_on: Option<Moment>,
     /// The key that signed the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -73,6 +79,10 @@ pub struct Finding {
     /// How the artifact that was asked about was made, back to its sources; where none was asked
     /// about, how each was.
     pub chain: Vec<Link>,
+    /// How many links there are beside those of `chain`, which are a thousand then; only where no one
+    /// artifact was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links_untold: Option<usize>,
     /// Where artifacts may go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub promotions: Vec<Promoted>,
@@ -123,11 +133,14 @@ pub fn directory(directory: &Path, question: &Question) -> Finding {
         let statements = chain::statements(directory, &listing, &manifest.trust, &mut finding);
         finding.statements = statements.len();
         records.compare(&statements, &mut finding);
-        let wanted = match question.artifact {
-            Some(digest) => vec![(digest.to_string(), digest)],
-            None => listing.made(),
+        finding.chain = match question.artifact {
+            Some(digest) => chain::links_of(digest, &statements, &mut finding),
+            None => {
+                let (links, more) = chain::links(listing.made(), &statements, &mut finding);
+                finding.links_untold = (more > 0).then_some(more);
+                links
+            }
         };
-        finding.chain = chain::links(wanted, &statements, &mut finding);
         let of = (&listing, question.artifact);
         promotions::check(directory, &manifest, of, &mut finding);
         question.expect.of_run(&manifest.statement, &records, &mut finding);

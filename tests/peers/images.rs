@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::http::header::LINK;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use maestro_build::container::credentials::Credentials;
 use maestro_build::container::registry::{
@@ -289,6 +290,49 @@ async fn attaches(address: &str, count: usize, is_listed: bool) {
 #[tokio::test]
 async fn what_goes_with_an_image_is_found_where_the_registry_lists_it() {
     attaches(&Listing::start(Door::Open).await.address, 4, true).await;
+}
+
+#[tokio::test]
+async fn what_goes_with_an_image_is_found_where_the_registry_lists_it_by_pages() {
+    attaches(&Listing::start(Door::Pages).await.address, 5, true).await;
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_elsewhere_or_without_end_or_is_too_long_is_refused() {
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let entry = |number: usize| {
+        let digest = Digest::of(&number.to_be_bytes());
+        json!({"mediaType": kind, "digest": digest, "size": 1})
+    };
+    for (link, count, expected) in [
+        (r#"<http://127.0.0.1:1/v2/x>; rel="next""#, 1, "at another registry"),
+        (r#"<http://registry.example/v2/x>; rel="next""#, 1, "expected https"),
+        (r#"<?again>; rel="next""#, 1, "more than 20 pages"),
+        (r#"<?again>; rel="next""#, 501, "more than 1000 entries"),
+        (r#"<?again>; rel="prev""#, 1_001, "more than 1000 entries"),
+    ] {
+        let all: Vec<Value> = (0..count).map(entry).collect();
+        let body = json!({"schemaVersion": 2, "mediaType": kind, "manifests": all}).to_string();
+        let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]);
+        let server = answering(StatusCode::OK, headers, body.into()).await;
+        let listing = referrers(&repository(&server.address, None), Digest::of(b"x"), None).await;
+        let error = listing.expect_err("refused").to_string();
+        assert!(error.contains(expected), "{link}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_only_reads_asks_for_no_more() {
+    let registry = Listing::start(Door::Readers).await;
+    let bench = Bench::new(Some((&registry.address, AUTH)));
+    let credentials = Credentials::read(Some(&bench.path("config.json"))).expect("credentials");
+    let client = Client::new(credentials).expect("a client");
+    let reference: Reference = format!("{}/service", registry.address).parse().expect("one");
+    let reader = client.reader(&reference).expect("a repository");
+    assert_eq!(reader.resolve("1.0").await.expect("an answer"), None);
+    let writer = client.repository(&reference).expect("a repository");
+    let error = writer.resolve("1.0").await.expect_err("refused");
+    assert!(error.is_denial(), "{error}");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, LINK, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -103,8 +103,12 @@ pub enum Door {
     Open,
     /// It asks for a token of its own token server, which asks for the password.
     Tokens,
+    /// It asks for a token too, and this one gives none to whoever wants to push.
+    Readers,
     /// It lists nothing, and somebody else writes the list just after each of the first three times.
     Meddling,
+    /// It lists what goes with an image two at a time.
+    Pages,
 }
 
 /// A registry that lists what goes with an image. It ends when it is dropped.
@@ -148,7 +152,11 @@ impl Drop for Listing {
     }
 }
 
-async fn token(headers: HeaderMap) -> Response {
+async fn token(uri: Uri, headers: HeaderMap) -> Response {
+    let query = uri.query().unwrap_or_default();
+    if query.contains("service=readers") && query.contains("push") {
+        return (StatusCode::FORBIDDEN, "only to read").into_response();
+    }
     let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if shown == Some(&format!("Basic {AUTH}")) {
         return axum::Json(json!({"token": TOKEN})).into_response();
@@ -159,15 +167,18 @@ async fn token(headers: HeaderMap) -> Response {
 async fn at_the_door(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     match gate.door {
         Door::Open => next.run(request).await,
-        Door::Tokens => {
+        Door::Tokens | Door::Readers => {
             let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
             if shown == Some(&format!("Bearer {TOKEN}")) {
                 return next.run(request).await;
             }
-            let realm = format!(r#"Bearer realm="http://{}/token",service="test""#, gate.address);
+            let service = if gate.door == Door::Readers { "readers" } else { "test" };
+            let realm = format!("http://{}/token", gate.address);
+            let realm = format!(r#"Bearer realm="{realm}",service="{service}""#);
             (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, realm)]).into_response()
         }
         Door::Meddling => meddle(gate, request, next).await,
+        Door::Pages => paged(request, next).await,
     }
 }
 
@@ -191,6 +202,30 @@ async fn meddle(gate: Gate, request: Request, next: Next) -> Response {
         assert!(answer.status().is_success(), "{}", answer.status());
     }
     response
+}
+
+/// Gives two entries of a list, and says where the next are.
+async fn paged(request: Request, next: Next) -> Response {
+    let (path, query) = (request.uri().path().to_owned(), request.uri().query().map(str::to_owned));
+    let response = next.run(request).await;
+    if !path.contains("/referrers/") || !response.status().is_success() {
+        return response;
+    }
+    let begin: usize = query
+        .and_then(|query| query.strip_prefix("from=").and_then(|from| from.parse().ok()))
+        .unwrap_or_default();
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+    let mut index: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    let all = index["manifests"].as_array().cloned().unwrap_or_default();
+    let page: Vec<_> = all.iter().skip(begin).take(2).cloned().collect();
+    if begin + page.len() < all.len() {
+        let link = format!("<{path}?from={}>; rel=\"next\"", begin + page.len());
+        parts.headers.insert(LINK, link.parse().expect("a header"));
+    }
+    index["manifests"] = page.into();
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(index.to_string()))
 }
 
 /// A server that answers everything alike: what a registry must not be.

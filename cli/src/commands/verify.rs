@@ -1,10 +1,12 @@
 //! `maestro verify`: is it what was signed, by whom, and how was it made.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use maestro_evidence::key::ring::Trust;
 use maestro_evidence::verify::chain::Link;
 use maestro_evidence::verify::expect::Expectation;
-use maestro_evidence::verify::image::{image as verify_image, newest_list};
+use maestro_evidence::verify::image::{image as verify_image, newest_list, roots, spoken};
 use maestro_evidence::verify::{Finding, Question, directory};
 use maestro_schemas::digest::Digest;
 use sha2::{Digest as _, Sha256};
@@ -26,8 +28,11 @@ const CHUNK_BYTES: usize = 256 << 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --dir nothing is asked of any server. Of an image in a registry, what `maestro evidence attach` put
-beside it is read there, and nothing is asked of a server of ours. Else the evidence is fetched first.
-Exit code 0 where all of it holds, 1 where something does not; the first link that fails is named.
+beside it is read there, and nothing is asked of a server of ours; --root, or --keys, says whose keys
+count. Else the evidence is fetched first.
+Exit code 0 where all of it holds, 1 where something does not; the first link that fails is named. 6 where
+what is named is not there: of an image also where no list of keys of that root is. 2 where the arguments
+do not fit, as of an image with neither --root nor --keys.
 
 Examples:
   maestro verify --dir evidence
@@ -48,7 +53,8 @@ pub struct Args {
     /// A file of what is expected: builders, branch, steps and more.
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
-    /// Of an image in a registry: the signed list of keys, instead of the newest that is attached.
+    /// Of an image in a registry: a signed list of keys. The newest of its root counts, be it this one or
+    /// attached.
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     keys: Option<PathBuf>,
     #[command(flatten)]
@@ -70,6 +76,12 @@ pub(super) enum What {
 /// Verifies.
 pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
     let what = what(args.what.as_deref())?;
+    if args.keys.is_some() && !matches!(what, What::Image(_)) {
+        return Err(Error::usage(
+            "--keys is for an image in a registry, and none is named",
+            "evidence that is fetched, or in a directory, brings its list of keys; --root names its root",
+        ));
+    }
     let expect = args.expect.as_deref().map(expectation).transpose()?.unwrap_or_default();
     let artifact = match what {
         What::Artifact(digest) => Some(digest),
@@ -131,16 +143,48 @@ async fn attached(
     access: &Access,
     question: Question,
 ) -> Result<Finding, Error> {
+    let given = keys.map(|path| list(path, question.root)).transpose()?;
     let found = image::read(name, access).await?;
-    let keys = match keys {
-        Some(path) => std::fs::read(path).map_err(Error::file("read", path))?,
-        None => newest_list(found.lists, question.root).map_err(|problem| Error::NotFound {
-            what: format!("a list of keys of {name} ({problem})"),
-            hint: Some("`maestro evidence attach` attaches one; --keys and --root name one".into()),
-        })?,
+    let (root, given) = match (given, question.root) {
+        (Some((root, bytes)), _) => (root, Some(bytes)),
+        (None, Some(root)) => (root, None),
+        (None, None) => return Err(no_root(name, &roots(&found.lists))),
     };
-    let question = Question { artifact: Some(found.digest), ..question };
-    Ok(verify_image(&keys, &found.bundles, &question))
+    let lists = found.lists.into_iter().chain(given);
+    let keys = newest_list(lists, root).map_err(|problem| Error::NotFound {
+        what: format!("a list of keys of {root} at {name} ({problem})"),
+        hint: Some("`maestro evidence attach` attaches one, and --keys names a file of one".into()),
+    })?;
+    let question = Question { root: Some(root), ..question };
+    let verifying = move || verify_image(found.digest, &keys, &found.bundles, &question);
+    let verifying = tokio::task::spawn_blocking(verifying);
+    verifying.await.map_err(|error| Error::service("verify", error))
+}
+
+/// A file's list of keys and its root, which is the one that is asked for, if one is.
+fn list(path: &Path, root: Option<Digest>) -> Result<(Digest, Vec<u8>), Error> {
+    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+    let own = Trust::open(&bytes, None)?.root().fingerprint();
+    match root.filter(|root| *root != own) {
+        None => Ok((own, bytes)),
+        Some(root) => Err(Error::usage(
+            format!(
+                "the list of keys in {} is of the root {own}, and not of {root}",
+                path.display()
+            ),
+            "name a list of that root with --keys, or its root with --root",
+        )),
+    }
+}
+
+fn no_root(name: &ImageName, roots: &BTreeSet<Digest>) -> Error {
+    let hint = match spoken(roots) {
+        none if none.is_empty() => {
+            "no list of keys is attached; whoever built the image knows its root".to_owned()
+        }
+        roots => format!("compare with the root that you know; attached are lists of {roots}"),
+    };
+    Error::usage(format!("{name} is verified by a root: give --root or --keys"), hint)
 }
 
 async fn find(dir: PathBuf, question: Question) -> Result<Finding, Error> {
@@ -210,6 +254,7 @@ fn expectation(path: &Path) -> Result<Expectation, Error> {
 
 fn tell(finding: &Finding, paint: Paint) -> String {
     let mut lines = Vec::new();
+    lines.extend(finding.image.map(|image| format!("image  {image}")));
     if let Some(root) = finding.root {
         let known = match finding.root_is_known {
             true => "the one that was asked for",
@@ -217,6 +262,7 @@ fn tell(finding: &Finding, paint: Paint) -> String {
         };
         lines.push(format!("root   {root}\n       {}", paint.dim(known)));
     }
+    lines.extend(finding.keys_made_on.map(|on| format!("keys   their list is of {on}")));
     if let (Some(key), None) = (&finding.key, &finding.run) {
         lines.push(format!("key    {key}\n       {} statements hold", finding.statements));
     }
@@ -230,6 +276,7 @@ fn tell(finding: &Finding, paint: Paint) -> String {
             .extend(run.left_out.iter().map(|note| paint.warn(&format!("not    {}", clean(note)))));
     }
     lines.extend(finding.chain.iter().map(|link| made(link, paint)));
+    lines.extend(finding.links_untold.map(|count| format!("       and {count} more")));
     lines.extend(finding.promotions.iter().map(|one| {
         let where_to = paint.bold(&clean(&one.environment));
         format!("may go {where_to} {}\n       verified {} by key {}", one.artifact, one.at, one.key)
@@ -251,7 +298,8 @@ fn tell(finding: &Finding, paint: Paint) -> String {
 
 fn made(link: &Link, paint: Paint) -> String {
     let mut text = format!("made   {} {}", paint.bold(&clean(&link.made)), link.digest);
-    text.push_str(&format!("\n       on {}", clean(&link.builder)));
+    let by = format!("{}/{}", link.project, link.pipeline);
+    text.push_str(&format!("\n       by {} on {}", clean(&by), clean(&link.builder)));
     for source in &link.from {
         text.push_str(&format!("\n       from {}", clean(source)));
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use maestro_schemas::digest::Digest;
 
 use super::Error;
+use super::credentials::generate;
 use crate::env_vars;
 
 /// The files of one local stack. Cheap to clone; holds no handle.
@@ -88,18 +89,42 @@ impl Paths {
         self.root.join("litellm")
     }
 
+    /// A text that no other stack has, so that what is named for it is this one's.
+    pub fn id(&self) -> PathBuf {
+        self.root.join("id")
+    }
+
     /// Workspaces of the steps that run here: in the user's own cache, and not below the project, whose
-    /// settings tools would find in the directories above a workspace. Here where the user has no home.
-    pub fn work(&self) -> PathBuf {
+    /// settings tools would find in the directories above a workspace. Here where the user has no home, or
+    /// the cache is in the project itself.
+    pub fn work(&self) -> Result<PathBuf, Error> {
         let absolute =
             |name: &str| env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
-        let cache = absolute(env_vars::CACHE_HOME)
-            .or_else(|| absolute(env_vars::HOME).map(|home| home.join(".cache")));
-        let name = Digest::of(self.root.as_os_str().as_bytes()).to_hex();
-        match cache {
-            Some(cache) => cache.join("maestro/work").join(format!("{name:.20}")),
-            None => self.root.join("work"),
+        self.work_in(
+            absolute(env_vars::CACHE_HOME)
+                .or_else(|| absolute(env_vars::HOME).map(|home| home.join(".cache"))),
+        )
+    }
+
+    /// The same with this cache. Containers may share one and have equal paths: the name also depends on
+    /// the stack's id.
+    fn work_in(&self, cache: Option<PathBuf>) -> Result<PathBuf, Error> {
+        let project = self.root.parent().unwrap_or(&self.root);
+        let Some(cache) = cache.filter(|cache| !resolved(cache).starts_with(project)) else {
+            return Ok(self.root.join("work"));
+        };
+        let id = self.made_id()?;
+        let name = Digest::of(&[self.root.as_os_str().as_bytes(), b"\0", &id].concat()).to_hex();
+        Ok(cache.join("maestro/work").join(format!("{name:.20}")))
+    }
+
+    /// The id, made where there is none: by the stack's owner, of which there is one.
+    fn made_id(&self) -> Result<Vec<u8>, Error> {
+        let path = self.id();
+        if !path.exists() {
+            write_file(&path, generate().as_bytes())?;
         }
+        fs::read(&path).map_err(Error::file("read", &path))
     }
 
     /// Directories that are kept for steps.
@@ -116,6 +141,13 @@ impl Paths {
     pub fn up_socket(&self) -> PathBuf {
         self.root.join("up.sock")
     }
+}
+
+/// A path without links, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let whole = there.and_then(|(above, real)| Some(real.join(path.strip_prefix(above).ok()?)));
+    whole.unwrap_or_else(|| path.to_owned())
 }
 
 /// Makes a directory that only we may enter, with its parents, and closes one that was open.
@@ -179,5 +211,38 @@ mod tests {
         assert_eq!(mode(&paths.state()), 0o600);
         assert_eq!(mode(&paths.up_log()), 0o600);
         assert_eq!(fs::read(paths.state()).unwrap(), b"new");
+    }
+    #[test]
+    fn workspaces_of_two_stacks_with_one_cache_do_not_meet_though_their_paths_are_equal() {
+        let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let paths = Paths::of_project(dir.path()).unwrap();
+        let work = || paths.work_in(Some(cache.path().to_owned())).unwrap();
+        let first = work();
+        assert!(first.starts_with(cache.path().join("maestro/work")), "{}", first.display());
+        assert_eq!(work(), first, "it stays the same");
+        assert_eq!(mode(&paths.id()), 0o600);
+        // As another container has it.
+        fs::remove_file(paths.id()).unwrap();
+        assert_ne!(work(), first);
+        let other = tempfile::tempdir().unwrap();
+        let moved = Paths::of_project(other.path()).unwrap();
+        fs::copy(paths.id(), moved.id()).unwrap();
+        assert_ne!(moved.work_in(Some(cache.path().to_owned())).unwrap(), work());
+    }
+
+    #[test]
+    fn a_cache_in_the_project_itself_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::of_project(&dir.path().join("app")).unwrap();
+        let near = paths.root().join("work");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("app"), &link).unwrap();
+        for cache in [dir.path().join("app"), dir.path().join("app/.cache"), link.join(".cache")] {
+            assert_eq!(paths.work_in(Some(cache)).unwrap(), near);
+        }
+        assert_eq!(paths.work_in(None).unwrap(), near);
+        assert!(!paths.id().exists(), "nothing is named by it");
+        let beside = dir.path().join("app.cache");
+        assert!(paths.work_in(Some(beside.clone())).unwrap().starts_with(&beside));
     }
 }

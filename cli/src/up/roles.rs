@@ -142,7 +142,7 @@ impl Roles {
 /// An empty directory for workspaces. What is there is left of an owner that was killed: there is never
 /// more than one of a stack.
 async fn anew(stack: &Stack) -> Result<PathBuf, Error> {
-    let directory = stack.paths().work();
+    let directory = stack.paths().work()?;
     if let Err(error) = tokio::fs::remove_dir_all(&directory).await
         && error.kind() != std::io::ErrorKind::NotFound
     {

@@ -17,7 +17,9 @@ stages:
 fn a_plan_warns_of_a_secret_that_is_not_there() {
     let session = Session::new(PIPELINE);
     let warned = |said: &str, name: &str| {
-        said.contains(&format!("the project has no secret {name}, and so s/use will fail"))
+        said.contains(&format!(
+            "the project has no secret {name}, and so s/use fails where it runs"
+        ))
     };
     let said = session.run(&["plan"]).ends_with(0).stderr;
     assert!(warned(&said, "npm-token") && warned(&said, "npm-token@7"), "{said}");

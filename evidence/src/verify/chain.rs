@@ -14,22 +14,26 @@ use crate::statement::provenance::{MADE_PREFIX, Provenance};
 use crate::statement::run::file;
 use crate::statement::{Descriptor, Statement, begun};
 
-/// The most links that are told.
-const LINKS_MAX: usize = 1_000;
+/// The most links that are told; what one artifact was made from has no more.
+pub(super) const LINKS_MAX: usize = 1_000;
 
 /// A statement whose signature holds.
 #[derive(Debug)]
 pub(super) struct Stated {
     /// Its file.
     pub(super) path: String,
+    /// The digest of its bundle.
+    pub(super) bundle: Digest,
     pub(super) key: String,
     pub(super) statement: Statement<Provenance>,
 }
 
 impl Stated {
-    /// Whether it says how something was made.
-    pub(super) fn is_about(&self, made: Digest) -> bool {
-        self.statement.subject.iter().any(|subject| subject.digest.as_sha256() == Some(made))
+    /// What it calls something that it says how it was made; nothing where it does not.
+    pub(super) fn made_as(&self, made: Digest) -> impl Iterator<Item = &str> {
+        let subjects = self.statement.subject.iter();
+        let about = subjects.filter(move |subject| subject.digest.as_sha256() == Some(made));
+        about.map(|subject| subject.name.as_str())
     }
 
     fn says(&self) -> begun::Link {
@@ -54,6 +58,10 @@ pub struct Link {
     pub made: String,
     /// Its digest.
     pub digest: Digest,
+    /// The project of the run that made it.
+    pub project: String,
+    /// That run's pipeline.
+    pub pipeline: String,
     /// The run, the step and the execution that made it.
     pub by: String,
     /// Who keeps steps apart there.
@@ -81,7 +89,8 @@ pub(super) fn statements(
         };
         match verified(&bytes, trust, signed_on) {
             Ok((key, statement)) => {
-                stated.push(Stated { path: path.clone(), key: key.to_string(), statement });
+                let (path, bundle) = (path.clone(), Digest::of(&bytes));
+                stated.push(Stated { path, bundle, key: key.to_string(), statement });
             }
             Err(what) => finding.fail(SIGNATURE, path, what),
         }
@@ -89,13 +98,27 @@ pub(super) fn statements(
     stated
 }
 
-/// The links from these artifacts, each by its name, back to their sources; what is missing between them
-/// is a failure. Who copies an artifact states it too: all statements about one are links.
+/// The links from one artifact back to its sources; where there are more than are told, that is a failure.
+pub(super) fn links_of(
+    artifact: Digest,
+    statements: &[Stated],
+    finding: &mut Finding,
+) -> Vec<Link> {
+    let (links, more) = links([(artifact.to_string(), artifact)], statements, finding);
+    if more > 0 {
+        finding.fail(BROKEN, artifact.to_string(), format!("more than {LINKS_MAX} links"));
+    }
+    links
+}
+
+/// The links from these artifacts, each by its name, back to their sources, and how many there are beside
+/// those that are told; what is missing between them is a failure. Who copies an artifact states it too: all
+/// statements about one are links.
 pub(super) fn links(
     artifacts: impl IntoIterator<Item = (String, Digest)>,
     statements: &[Stated],
     finding: &mut Finding,
-) -> Vec<Link> {
+) -> (Vec<Link>, usize) {
     let mut about: HashMap<Digest, Vec<&Stated>> = HashMap::new();
     for stated in statements {
         let subjects = stated.statement.subject.iter();
@@ -108,9 +131,9 @@ pub(super) fn links(
     let all: Vec<begun::Link> = statements.iter().map(Stated::says).collect();
     let begun = begun::begun(&all, &BTreeSet::new());
     let mut wanted: VecDeque<(String, Digest)> = artifacts.into_iter().collect();
-    let (mut seen, mut links) = (BTreeSet::new(), Vec::new());
+    let (mut seen, mut links, mut more) = (BTreeSet::new(), Vec::new(), 0);
     while let Some((name, digest)) = wanted.pop_front() {
-        if !seen.insert(digest) || links.len() >= LINKS_MAX {
+        if !seen.insert(digest) {
             continue;
         }
         let Some(made) = about.get(&digest) else {
@@ -121,7 +144,10 @@ pub(super) fn links(
             finding.fail(BROKEN, name, format!("no statement here says what made {digest} first"));
         }
         for stated in made {
-            links.push(stated.link(digest));
+            match links.len() < LINKS_MAX {
+                true => links.push(stated.link(digest)),
+                false => more += 1,
+            }
             let sources = &stated.provenance().build_definition.resolved_dependencies;
             for source in sources.iter().filter(|source| source.uri.starts_with(MADE_PREFIX)) {
                 match source.digest.as_sha256() {
@@ -131,21 +157,18 @@ pub(super) fn links(
             }
         }
     }
-    links
+    (links, more)
 }
 
 impl Stated {
     fn link(&self, digest: Digest) -> Link {
         let definition = &self.provenance().build_definition;
-        let named = self.statement.subject.iter();
-        let role = named
-            .filter(|subject| subject.digest.as_sha256() == Some(digest))
-            .map(|subject| subject.name.as_str())
-            .next()
-            .unwrap_or_default();
+        let role = self.made_as(digest).next().unwrap_or_default();
         Link {
             made: format!("{}#{role}", definition.external_parameters.step),
             digest,
+            project: definition.internal_parameters.project.clone(),
+            pipeline: definition.external_parameters.pipeline.clone(),
             by: self.provenance().run_details.metadata.invocation_id.clone(),
             builder: self.provenance().run_details.builder.id.clone(),
             statement: self.path.clone(),

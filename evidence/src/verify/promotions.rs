@@ -54,10 +54,17 @@ pub(super) fn check(
     (listing, asked): (&Listing, Option<Digest>),
     finding: &mut Finding,
 ) {
+    let is_of_manifest = |summary: &Summary| {
+        let mut read = summary.input_attestations.iter().filter(|one| one.uri == MANIFEST_URI);
+        match read.any(|one| one.digest.as_sha256() == Some(manifest.digest)) {
+            true => Ok(()),
+            false => Err("it was signed over another manifest than the one here".to_owned()),
+        }
+    };
     let artifacts: Vec<Digest> = listing.artifacts().map(|(_, digest)| digest).collect();
     for name in names(directory, finding) {
         let bytes = read(&directory.join(&name), BUNDLE_BYTES_MAX as u64).unwrap_or_default();
-        match promoted(&bytes, &manifest.trust, Some(manifest.digest), &name) {
+        match promoted(&bytes, &manifest.trust, is_of_manifest, &name) {
             Ok(one) if artifacts.contains(&one.artifact) => {
                 let is_asked = asked.is_none_or(|asked| asked == one.artifact);
                 finding.promotions.extend(Some(one).filter(|_| is_asked));
@@ -88,11 +95,11 @@ fn names(directory: &Path, finding: &mut Finding) -> Vec<String> {
     names
 }
 
-/// What a summary says, where it holds and was signed over `manifest`, or over any where that is not here.
+/// What a summary says, where it holds and `check` finds nothing wrong with what it was signed over.
 pub(super) fn promoted(
     bundle: &[u8],
     trust: &Trust,
-    manifest: Option<Digest>,
+    check: impl Fn(&Summary) -> Result<(), String>,
     path: &str,
 ) -> Result<Promoted, String> {
     let at = |statement: &Statement<Summary>| Some(statement.predicate.time_verified);
@@ -107,10 +114,7 @@ pub(super) fn promoted(
     if summary.verification_result != PASSED {
         return Err(format!("its result is {:?}, not {PASSED:?}", summary.verification_result));
     }
-    let mut read = summary.input_attestations.iter().filter(|one| one.uri == MANIFEST_URI);
-    if !read.any(|one| manifest.is_none_or(|it| one.digest.as_sha256() == Some(it))) {
-        return Err("it was signed over another manifest than the one here".to_owned());
-    }
+    check(&summary)?;
     Ok(Promoted {
         environment,
         artifact,

@@ -24,6 +24,7 @@ use crate::statement::provenance::{
 };
 use crate::statement::{Descriptor, Digests, Subject};
 
+const WORD: &str = "correct horse";
 const RUN: &str = "run_01h455vb4pex5vsknk084sn02q";
 const RUN_ROW: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const EXECUTION: Uuid = Uuid::from_u128(0x0190_f3a0_0000_7000_8000_0000_0000_0001);
@@ -31,6 +32,9 @@ const EXECUTION: Uuid = Uuid::from_u128(0x0190_f3a0_0000_7000_8000_0000_0000_000
 /// What is written: files by path, and a key that signs.
 struct Case {
     directory: tempfile::TempDir,
+    _keys: tempfile::TempDir,
+    home: Home,
+    project: &'static str,
     files: BTreeMap<String, Digest>,
     key: Arc<dyn Signer>,
     root: Digest,
@@ -42,28 +46,28 @@ impl Case {
         let directory = tempfile::tempdir().unwrap();
         let keys = tempfile::tempdir().unwrap();
         let home = Home::at(keys.path().join("keys"));
-        let word = "correct horse";
-        let first = Next::made(word).unwrap();
-        let trust = home.init(word, &first, Duration::from_secs(3_600)).await.unwrap();
-        let key = home.signer(word).unwrap();
+        let first = Next::made(WORD).unwrap();
+        let trust = home.init(WORD, &first, Duration::from_secs(3_600)).await.unwrap();
+        let key = home.signer(WORD).unwrap();
         let at = |name: &str| directory.path().join(name);
         std::fs::write(at(file::KEYS), home.ring_bytes().unwrap()).unwrap();
         std::fs::write(at(file::ROOT), trust.root().pem()).unwrap();
         let (files, root) = (BTreeMap::new(), trust.root().fingerprint());
-        let mut case = Self { directory, files, key, root, plan: Digest::of(b"") };
+        let (project, plan) = ("demo", Digest::of(b""));
+        let mut case = Self { directory, _keys: keys, home, project, files, key, root, plan };
         case.write_run().await;
         case
     }
 
     async fn write_run(&mut self) {
         let source = Digest::of(b"the workspace");
-        let node = |id: &str, workspace: serde_json::Value| {
-            json!({ "id": id, "stage": 0, "action": { "name": "shell" }, "pool": "build",
+        let node = |id: &str, action: &str, workspace: serde_json::Value| {
+            json!({ "id": id, "stage": 0, "action": { "name": action }, "pool": "build",
                     "with": {}, "env": {}, "timeout_ms": 1000, "workspace": workspace })
         };
         let plan = json!({ "version": 1, "name": "app", "stages": [{ "name": "build" }],
-            "nodes": [node("build/compile", json!({ "kind": "tree", "digest": source })),
-                      node("build/pack", json!({ "kind": "empty" }))] });
+            "nodes": [node("build/compile", "shell", json!({ "kind": "tree", "digest": source })),
+                      node("build/pack", "container.build", json!({ "kind": "empty" }))] });
         let plan: maestro_schemas::plan::Plan = serde_json::from_value(plan).unwrap();
         let plan = serde_json::to_value(&plan).unwrap().to_string();
         self.plan = self.put(file::PLAN, plan.as_bytes());
@@ -134,10 +138,22 @@ impl Case {
         Digest::of(bytes)
     }
 
+    /// What is called an image is built as one.
     async fn state(
         &mut self,
         step: &str,
         node: u32,
+        (role, made): (&str, Digest),
+        from: Vec<Descriptor>,
+    ) {
+        let action = if role == "image" { "container.build@1" } else { "shell@1" };
+        self.state_by(action, (step, node), (role, made), from).await;
+    }
+
+    async fn state_by(
+        &mut self,
+        action: &str,
+        (step, node): (&str, u32),
         (role, made): (&str, Digest),
         from: Vec<Descriptor>,
     ) {
@@ -151,9 +167,9 @@ impl Case {
                     inputs: BTreeMap::new(),
                 },
                 internal_parameters: Internal {
-                    project: "demo".into(),
+                    project: self.project.into(),
                     run: RUN.into(),
-                    action: "shell@1".into(),
+                    action: action.into(),
                     step: [node, 0, 0],
                     attempt: 1,
                     signed_on: Moment::now(),
@@ -197,6 +213,21 @@ impl Case {
         let bundle =
             Statement::of(subjects.collect(), evidence).sign(self.key.as_ref()).await.unwrap();
         std::fs::write(self.directory.path().join(file::MANIFEST), bundle).unwrap();
+    }
+
+    /// Every statement that was written.
+    fn stated(&self) -> Vec<chain::Stated> {
+        let trust = self.home.trust().unwrap();
+        let signed_on = |statement: &Statement<Provenance>| {
+            Some(statement.predicate.build_definition.internal_parameters.signed_on)
+        };
+        let stated = |path: &String| {
+            let bytes = std::fs::read(self.directory.path().join(path)).unwrap();
+            let (key, statement) = verified(&bytes, &trust, signed_on).unwrap();
+            let (path, bundle) = (path.clone(), Digest::of(&bytes));
+            chain::Stated { path, bundle, key: key.to_string(), statement }
+        };
+        self.files.keys().filter(|path| path.starts_with(file::STATEMENTS)).map(stated).collect()
     }
 
     fn verify(&self, question: &Question) -> Finding {
@@ -286,6 +317,39 @@ async fn a_signed_statement_that_contradicts_the_records_is_named() {
     assert_eq!(first(&finding), (CONTRADICTION, named));
     let broken = finding.failures.iter().any(|failure| failure.code == BROKEN);
     assert!(broken, "no statement is about the image any more: {:?}", finding.failures);
+}
+
+#[tokio::test]
+async fn an_artifact_with_more_links_than_are_told_is_not_verified_and_a_run_with_more_is() {
+    let mut case = Case::new().await;
+    // A statement for each of many things, each made from the one before.
+    let thing = |number: usize| Digest::of(&number.to_be_bytes());
+    let count = chain::LINKS_MAX + 1;
+    for number in 0..count {
+        let from = number.checked_sub(1).map(|before| Descriptor {
+            name: "thing".into(),
+            uri: format!("{MADE_PREFIX}{RUN}/many/{before}#thing"),
+            digest: Digests::sha256(thing(before)),
+            ..Descriptor::default()
+        });
+        let step = format!("many/{number}");
+        case.state(&step, 2, ("thing", thing(number)), from.into_iter().collect()).await;
+    }
+    let stated = case.stated();
+    let mut finding = Finding::default();
+    let links = chain::links_of(thing(count - 2), &stated, &mut finding);
+    assert_eq!((links.len(), finding.failures.as_slice()), (chain::LINKS_MAX, &[][..]));
+    chain::links_of(thing(count - 1), &stated, &mut finding);
+    assert_eq!(finding.failures.len(), 1, "{:?}", finding.failures);
+    let Failure { code, what, .. } = &finding.failures[0];
+    assert_eq!((*code, what.as_str()), (BROKEN, "more than 1000 links"));
+
+    let mut finding = Finding::default();
+    let all = (0..count).map(|number| (number.to_string(), thing(number)));
+    let strange = ("strange".to_owned(), Digest::of(b"strange"));
+    let (links, more) = chain::links(all.chain([strange]), &stated, &mut finding);
+    assert_eq!((links.len(), more), (chain::LINKS_MAX, 1));
+    assert_eq!(first(&finding), (BROKEN, "strange"), "what is not told is checked");
 }
 
 #[tokio::test]

@@ -8,17 +8,21 @@ use maestro_evidence::dsse::{BUNDLE_MEDIA_TYPE, Sealed};
 use maestro_evidence::key::ring::RING_TYPE;
 use maestro_evidence::statement::predicate_type;
 use maestro_evidence::statement::run::file;
+use maestro_evidence::verify::image::{BUNDLE_BYTES_MAX, BUNDLES_MAX};
 use maestro_evidence::verify::{Finding, Question, directory};
 use maestro_schemas::digest::Digest;
 use serde_json::json;
 
-use super::image::{self, Access, ImageName};
+use super::image::{self, Access, ImageName, To};
 use super::write;
 use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::target;
+
+/// What cannot be done, where it cannot.
+const ATTACH: &str = "attach the image's evidence";
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -43,7 +47,7 @@ pub struct Args {
 }
 
 pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    let (repository, digest) = image::find(&args.image, &args.access).await?;
+    let (repository, digest) = image::find(&args.image, &args.access, To::Write).await?;
     let place = tempfile::tempdir().map_err(Error::file("make", Path::new("a directory")))?;
     let dir = match args.dir {
         Some(dir) => dir,
@@ -65,12 +69,13 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
     }
     if output.is_json() {
         output.json(&json!({
-            "image": digest, "statements": count, "root": finding.root, "listed": listed,
+            "image": digest, "statements": count, "root": finding.root,
+            "root_is_known": finding.root_is_known, "listed": listed,
         }))?;
     } else {
         let (name, root) = (&args.image, finding.root.unwrap_or(digest));
         output.talk(&format!(
-            "{count} statements are attached to {digest}; check them with `maestro verify {name} --root {root}`"
+            "{count} statements are attached to {digest}; check them with `maestro verify {name} --root {root}`, where that is the root that you know: here it is the evidence's own word"
         ));
     }
     Ok(Exit::Ok)
@@ -96,9 +101,12 @@ fn bundles(dir: &Path, finding: &Finding) -> Result<Vec<Attachment>, Error> {
     let made = finding.chain.iter().map(|link| &link.statement);
     let promoted = finding.promotions.iter().map(|one| &one.statement);
     let names: BTreeSet<&String> = made.chain(promoted).collect();
-    let read = |name: &String| {
-        let path = dir.join(name);
-        let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
+    if names.len() > BUNDLES_MAX {
+        let what = format!("{} statements, more than {BUNDLES_MAX}", names.len());
+        return Err(Error::service(ATTACH, what));
+    }
+    let of = |name: &String| {
+        let bytes = read(&dir.join(name))?;
         let kind =
             Sealed::parse(&bytes).ok().and_then(|sealed| predicate_type(sealed.unverified()));
         let mut annotations = BTreeMap::from([(
@@ -109,12 +117,63 @@ fn bundles(dir: &Path, finding: &Finding) -> Result<Vec<Attachment>, Error> {
         let artifact_type = BUNDLE_MEDIA_TYPE.to_owned();
         Ok(Attachment { bytes: bytes.into(), artifact_type, annotations })
     };
-    names.into_iter().map(read).collect()
+    names.into_iter().map(of).collect()
 }
 
 fn keys(dir: &Path) -> Result<Attachment, Error> {
-    let path = dir.join(file::KEYS);
-    let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
+    let bytes = read(&dir.join(file::KEYS))?;
     let artifact_type = RING_TYPE.to_owned();
     Ok(Attachment { bytes: bytes.into(), artifact_type, annotations: BTreeMap::new() })
+}
+
+/// A file, unless whoever verifies would pass it over.
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+    let size = bytes.len();
+    match size as u64 <= BUNDLE_BYTES_MAX {
+        true => Ok(bytes),
+        false => {
+            let what = format!("{} has {size} bytes, more than {BUNDLE_BYTES_MAX}", path.display());
+            Err(Error::service(ATTACH, what))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maestro_evidence::verify::chain::Link;
+
+    use super::*;
+
+    fn link(statement: &str) -> Link {
+        let digest = Digest::of(b"x");
+        let text = || "x".to_owned();
+        Link {
+            made: text(),
+            digest,
+            project: text(),
+            pipeline: text(),
+            by: text(),
+            builder: text(),
+            statement: statement.to_owned(),
+            key: text(),
+            from: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_nobody_would_read_is_not_attached() {
+        let dir = tempfile::tempdir().unwrap();
+        let many = (0..=BUNDLES_MAX).map(|number| link(&number.to_string())).collect();
+        let error = bundles(dir.path(), &Finding { chain: many, ..Finding::default() });
+        let said = error.unwrap_err().render();
+        assert!(said.contains("201 statements, more than 200"), "{said}");
+
+        let big = std::fs::File::create(dir.path().join("big")).unwrap();
+        big.set_len(BUNDLE_BYTES_MAX + 1).unwrap();
+        let error =
+            bundles(dir.path(), &Finding { chain: vec![link("big")], ..Finding::default() });
+        let said = error.unwrap_err().render();
+        assert!(said.contains("has 8388609 bytes, more than 8388608"), "{said}");
+    }
 }

@@ -1,24 +1,27 @@
 //! An image in a registry, and what is attached to it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use maestro_build::container::credentials::Credentials;
 use maestro_build::container::registry::{self, Client, Repository};
 use maestro_evidence::dsse::BUNDLE_MEDIA_TYPE;
 use maestro_evidence::image::Reference;
 use maestro_evidence::key::ring::RING_TYPE;
-use maestro_evidence::verify::image::{Attached, BUNDLES_MAX};
+use maestro_evidence::verify::image::{Attached, BUNDLE_BYTES_MAX, BUNDLES_MAX};
 use maestro_schemas::digest::Digest;
+use tokio::time::timeout;
 
 use crate::env_vars;
 use crate::error::Error;
 
-/// The largest bundle or list that is read, in bytes.
-const BYTES_MAX: u64 = 8 << 20;
-/// The most lists of keys that are read.
-const LISTS_MAX: usize = 50;
+/// The most that is read of one image, in bytes.
+const BYTES_MAX: usize = 64 << 20;
+/// For all that is attached to be read.
+const READ_MAX: Duration = Duration::from_secs(120);
 
 /// What is shown to registries.
 #[derive(Debug, clap::Args)]
@@ -74,10 +77,26 @@ pub struct Found {
     pub lists: Vec<Vec<u8>>,
 }
 
+/// What is done in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum To {
+    /// Its image is found, and what is attached read.
+    Read,
+    /// Something is attached.
+    Write,
+}
+
 /// The repository of an image, and the image's digest.
-pub(super) async fn find(name: &ImageName, access: &Access) -> Result<(Repository, Digest), Error> {
-    let credentials = Credentials::read(access.registry_auth.as_deref())?;
-    let repository = Client::new(credentials)?.repository(&name.reference)?;
+pub(super) async fn find(
+    name: &ImageName,
+    access: &Access,
+    to: To,
+) -> Result<(Repository, Digest), Error> {
+    let client = Client::new(Credentials::read(access.registry_auth.as_deref())?)?;
+    let repository = match to {
+        To::Read => client.reader(&name.reference)?,
+        To::Write => client.repository(&name.reference)?,
+    };
     let wanted = match name.digest {
         Some(digest) => digest.to_string(),
         None => name.reference.tag.clone(),
@@ -91,20 +110,55 @@ pub(super) async fn find(name: &ImageName, access: &Access) -> Result<(Repositor
     }
 }
 
-/// Reads all that is attached to an image.
+/// Reads all that is attached to an image. What somebody attached that cannot be read is passed over.
+///
+/// # Errors
+/// Where the image is not there, the registry does not answer, or more is attached than is read.
 pub async fn read(name: &ImageName, access: &Access) -> Result<Found, Error> {
-    let (repository, digest) = find(name, access).await?;
+    let (repository, digest) = find(name, access, To::Read).await?;
+    match timeout(READ_MAX, all(&repository, digest)).await {
+        Ok(found) => found,
+        Err(_) => Err(too_much(format!("it takes more than {} s", READ_MAX.as_secs()))),
+    }
+}
+
+async fn all(repository: &Repository, digest: Digest) -> Result<Found, Error> {
     let mut found = Found { digest, bundles: Vec::new(), lists: Vec::new() };
-    for entry in registry::referrers(&repository, digest, None).await? {
+    let (mut seen, mut size) = (BTreeSet::new(), 0);
+    for entry in registry::referrers(repository, digest, None).await? {
         let kind = entry.artifact_type.as_deref();
-        if kind == Some(BUNDLE_MEDIA_TYPE) && found.bundles.len() < BUNDLES_MAX {
-            let bytes = registry::attached(&repository, &entry, BYTES_MAX).await?.to_vec();
+        let is_bundle = kind == Some(BUNDLE_MEDIA_TYPE);
+        if !is_bundle && kind != Some(RING_TYPE) {
+            continue;
+        }
+        let bytes = match registry::attached(repository, &entry, BUNDLE_BYTES_MAX).await {
+            Ok(bytes) => bytes.to_vec(),
+            Err(error) if error.is_transient() || error.is_denial() => return Err(error.into()),
+            Err(error) => {
+                tracing::debug!(%error, entry = %entry.digest, "it is passed over");
+                continue;
+            }
+        };
+        size += bytes.len();
+        if size > BYTES_MAX {
+            return Err(too_much(format!("more than {BYTES_MAX} bytes")));
+        }
+        if !seen.insert(Digest::of(&bytes)) {
+            continue;
+        }
+        if !is_bundle {
+            found.lists.push(bytes);
+        } else if found.bundles.len() < BUNDLES_MAX {
             found.bundles.push(Attached { name: entry.digest.to_string(), bytes });
-        } else if kind == Some(RING_TYPE) && found.lists.len() < LISTS_MAX {
-            found.lists.push(registry::attached(&repository, &entry, BYTES_MAX).await?.to_vec());
+        } else {
+            return Err(too_much(format!("more than {BUNDLES_MAX} bundles")));
         }
     }
     Ok(found)
+}
+
+fn too_much(what: String) -> Error {
+    Error::service("read all that is attached to the image", what)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Repository {
         }
     }
 
-    /// Gets a token for pulling and pushing from the registry's token server.
+    /// Gets a token for what the repository is used for from the registry's token server.
     async fn token(
         &self,
         mut realm: Url,
@@ -51,7 +51,7 @@ impl Repository {
         credential: Option<&Credential>,
         doing: &str,
     ) -> Result<Option<HeaderValue>, Error> {
-        let scope = format!("repository:{}:pull,push", self.name);
+        let scope = format!("repository:{}:{}", self.name, self.actions);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(service.map(|service| ("service", service)));
         let request = match credential {

@@ -40,6 +40,8 @@ pub struct Repository {
     pub(super) name: String,
     base: Url,
     is_here: bool,
+    /// What is asked for of the registry's token server.
+    pub(super) actions: &'static str,
     shown: Mutex<Option<HeaderValue>>,
 }
 
@@ -51,8 +53,17 @@ impl Client {
         Ok(Self { here, away, credentials, lists: Arc::default() })
     }
 
-    /// The repository that a reference is of.
+    /// The repository that a reference is of, to read and to write.
     pub fn repository(&self, reference: &Reference) -> Result<Repository, Error> {
+        self.to(reference, "pull,push")
+    }
+
+    /// The repository that a reference is of, only to read: who may not write there may ask.
+    pub fn reader(&self, reference: &Reference) -> Result<Repository, Error> {
+        self.to(reference, "pull")
+    }
+
+    fn to(&self, reference: &Reference, actions: &'static str) -> Result<Repository, Error> {
         let registry = reference.registry.clone();
         let host = match registry.as_str() {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
@@ -70,6 +81,7 @@ impl Client {
             name,
             base,
             is_here,
+            actions,
             shown: Mutex::default(),
         })
     }
@@ -203,7 +215,17 @@ impl Repository {
         doing: &str,
         made: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let mut url = self.url(path)?;
+        let url = self.url(path)?;
+        self.get_at(url, doing, made).await
+    }
+
+    /// Gets what lies at an address, or at another that the answer there names.
+    pub(super) async fn get_at(
+        &self,
+        mut url: Url,
+        doing: &str,
+        made: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
         for _ in 0..=REDIRECTS_MAX {
             let response = self.send(Method::GET, &url, doing, &made).await?;
             if !response.status().is_redirection() {
@@ -216,7 +238,7 @@ impl Repository {
     }
 
     /// Whether an address is the registry's own, which alone is shown credentials.
-    fn is_own(&self, url: &Url) -> bool {
+    pub(super) fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
     }
 

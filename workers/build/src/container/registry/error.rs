@@ -113,6 +113,11 @@ impl Error {
         }
     }
 
+    /// Whether it wants other credentials.
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
+
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {
         match self {

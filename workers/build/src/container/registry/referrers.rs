@@ -14,7 +14,8 @@ use maestro_kit::evidence::image::{
     Manifest, encode,
 };
 use maestro_schemas::digest::Digest;
-use reqwest::StatusCode;
+use reqwest::header::LINK;
+use reqwest::{Response, StatusCode, Url};
 
 use super::blob::Source;
 use super::client::Repository;
@@ -26,6 +27,8 @@ const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
 /// The most entries of a list.
 const ENTRIES_MAX: usize = 1_000;
+/// In how many pieces the registry may give its list.
+const PAGES_MAX: usize = 20;
 const EMPTY: &[u8] = b"{}";
 
 /// What is attached to an image.
@@ -103,7 +106,6 @@ pub async fn referrers(
     // A registry may list what was put twice as two.
     let mut seen = BTreeSet::new();
     found.retain(|entry| fits(entry) && seen.insert(entry.digest));
-    found.truncate(ENTRIES_MAX);
     Ok(found)
 }
 
@@ -127,22 +129,90 @@ pub async fn attached(
     repository.small_blob(layer).await
 }
 
-/// The registry's own list; nothing where it keeps none.
+/// The registry's own list, all pages of it; nothing where it keeps none.
 async fn listing(repository: &Repository, image: Digest) -> Result<Option<Index>, Error> {
     let doing = format!("listing what goes with {image}");
     // Beside `manifests` and `blobs`, as everything of a repository.
-    let response = repository.get(&format!("referrers/{image}"), &doing, |request| request).await?;
-    match response.status() {
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
-        status if !status.is_success() => return Err(repository.refusal(response, &doing).await),
-        _ => {}
+    let mut url = repository.url(&format!("referrers/{image}"))?;
+    let mut all: Option<Index> = None;
+    for _ in 0..PAGES_MAX {
+        let response = repository.get_at(url, &doing, |request| request).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if all.is_none() => {
+                return Ok(None);
+            }
+            status if !status.is_success() => {
+                return Err(repository.refusal(response, &doing).await);
+            }
+            _ => {}
+        }
+        let next = next(repository, &response)?;
+        let page = page(repository, response, &doing).await?;
+        let whole = match all.take() {
+            None => page,
+            Some(mut whole) => {
+                whole.manifests.extend(page.manifests);
+                whole
+            }
+        };
+        is_small(repository, &whole, &doing)?;
+        match next {
+            Some(next) => (url, all) = (next, Some(whole)),
+            None => return Ok(Some(whole)),
+        }
     }
+    Err(repository.answer(200, &doing, &format!("more than {PAGES_MAX} pages")))
+}
+
+async fn page(repository: &Repository, response: Response, doing: &str) -> Result<Index, Error> {
     let most = usize::try_from(JSON_BYTES_MAX).unwrap_or(usize::MAX);
-    let bytes = repository.body(response, most, &doing).await?;
-    match serde_json::from_slice::<Index>(&bytes) {
-        Ok(index) if index.manifests.len() <= ENTRIES_MAX => Ok(Some(index)),
-        Ok(_) => Err(repository.answer(200, &doing, "more than 1000 entries")),
-        Err(error) => Err(repository.answer(200, &doing, &error.to_string())),
+    let bytes = repository.body(response, most, doing).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| repository.answer(200, doing, &error.to_string()))
+}
+
+fn is_small(repository: &Repository, index: &Index, doing: &str) -> Result<(), Error> {
+    match index.manifests.len() <= ENTRIES_MAX {
+        true => Ok(()),
+        false => Err(repository.answer(200, doing, &format!("more than {ENTRIES_MAX} entries"))),
+    }
+}
+
+/// Where a list goes on, if it does: at the registry itself, and nowhere else.
+///
+/// <https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#listing-referrers>
+fn next(repository: &Repository, response: &Response) -> Result<Option<Url>, Error> {
+    let headers = response.headers().get_all(LINK).into_iter();
+    let Some(named) = headers.filter_map(|value| value.to_str().ok()).find_map(named_next) else {
+        return Ok(None);
+    };
+    let url = response.url().join(named).ok();
+    let url = repository.checked(url, "its list goes on at no address")?;
+    match repository.is_own(&url) {
+        true => Ok(Some(url)),
+        false => {
+            let address = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+            Err(Error::Insecure { address, problem: "its list goes on at another registry" })
+        }
+    }
+}
+
+/// The address of a header `Link: <ADDRESS>; rel="next"`, of which one may hold several (RFC 8288).
+fn named_next(mut header: &str) -> Option<&str> {
+    loop {
+        let (_, rest) = header.split_once('<')?;
+        let (address, rest) = rest.split_once('>')?;
+        let (parameters, others) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or_default();
+            let value = value.trim().trim_end_matches(',').trim().trim_matches('"');
+            name.trim().eq_ignore_ascii_case("rel")
+                && value.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+        };
+        if parameters.split(';').any(is_next) {
+            return Some(address);
+        }
+        header = others;
     }
 }
 
@@ -160,8 +230,10 @@ async fn tagged(repository: &Repository, image: Digest) -> Result<Index, Error> 
         let problem = format!("it is {:?}, expected an index", descriptor.media_type);
         return Err(repository.answer(200, &doing, &problem));
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| repository.answer(200, &doing, &error.to_string()))
+    let index = serde_json::from_slice(&bytes)
+        .map_err(|error| repository.answer(200, &doing, &error.to_string()))?;
+    is_small(repository, &index, &doing)?;
+    Ok(index)
 }
 
 async fn add_to_tag(
@@ -193,4 +265,24 @@ async fn add_to_tag(
     }
     let (registry, digest) = (repository.registry.clone(), image.to_string());
     Err(Error::Raced { registry, digest, tries: TRIES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_list_goes_on_is_read() {
+        for header in [
+            r#"</v2/a/referrers/x?n=2>; rel="next""#,
+            "</v2/a/referrers/x?n=2>;rel=next",
+            r#"</v2/first>; rel="first", </v2/a/referrers/x?n=2>; title="a"; rel="next", <b>; rel=last"#,
+            r#"</v2/a/referrers/x?n=2>; Rel="prefetch NEXT""#,
+        ] {
+            assert_eq!(named_next(header), Some("/v2/a/referrers/x?n=2"), "{header}");
+        }
+        for header in ["", "<", "<a", "<a>", r#"<a>; rel="prev""#, r#"<a>; title="next""#] {
+            assert_eq!(named_next(header), None, "{header}");
+        }
+    }
 }
