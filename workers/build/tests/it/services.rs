@@ -259,7 +259,7 @@ async fn a_step_whose_service_is_not_ready_in_time_is_not_begun() {
     let late = Service { ready_ms: 400, ..service("sleep 600") };
     let never = Service {
         ready: Ready::Command(lines("echo still asleep; exit 1")),
-        ready_ms: 1_500,
+        ready_ms: 5_000,
         ..service("sleep 600")
     };
     for (service, said) in [(late, ""), (never, "still asleep")] {
