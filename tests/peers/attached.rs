@@ -227,6 +227,21 @@ fn knows_newer_keys(built: &Built, before: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_a_run_that_ended_a_moment_ago_is_waited_for() {
+    let registry = Debians::start(false).await;
+    let address = registry.address.clone();
+    let at_once = move || {
+        let scene = Scene::bare();
+        fs::write(scene.path("maestro.yaml"), pipeline(&address)).expect("a file");
+        scene.run(&["run"]);
+        let image = format!("{address}/team/app:1.0");
+        let told = scene.said(&["evidence", "attach", &image, "--json"]);
+        assert_eq!(told["statements"], 2, "{told}");
+    };
+    tokio::task::spawn_blocking(at_once).await.expect("done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_verified_by_its_name_alone_where_the_registry_lists_what_goes_with_it() {
     let registry = Listing::start(Door::Open).await;
     let address = registry.address.clone();

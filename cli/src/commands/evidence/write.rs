@@ -21,6 +21,7 @@ use super::promotions;
 use crate::client::Client;
 use crate::commands::artifacts::fetch;
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::output::Output;
 
 /// For a run that has just ended to be signed.
@@ -73,6 +74,19 @@ pub async fn write(
     Ok(files + promotions)
 }
 
+/// The run whose evidence says how something was made: one that ended a moment ago is waited for.
+pub(super) async fn maker(client: &Client, made: Digest) -> Result<RunId, Error> {
+    let until = Instant::now() + SIGNED_WITHIN;
+    loop {
+        match client.made_by(made).await {
+            Ok(by) => return Ok(by.run),
+            Err(error) if error.exit() == Exit::NotFound && Instant::now() < until => {}
+            Err(error) => return Err(error.into()),
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Waits until the run's evidence is signed.
 async fn signed(client: &Client, run: RunId) -> Result<Digest, Error> {
     let until = Instant::now() + SIGNED_WITHIN;
@@ -83,7 +97,7 @@ async fn signed(client: &Client, run: RunId) -> Result<Digest, Error> {
                 None => standing.problem,
             },
             // A run that ended a moment ago.
-            Err(error) if error.exit() == crate::exit::Exit::NotFound => None,
+            Err(error) if error.exit() == Exit::NotFound => None,
             Err(error) => return Err(error.into()),
         };
         if Instant::now() >= until {
