@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use maestro_schemas::digest::Digest;
 
+use super::Statement;
+use super::provenance::Provenance;
+
 /// What a statement is about, and what steps made for that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Link {
@@ -11,6 +14,15 @@ pub struct Link {
     pub made: BTreeSet<Digest>,
     /// What steps made for that.
     pub from: BTreeSet<Digest>,
+}
+
+impl Link {
+    /// What a statement says of it.
+    pub fn of(statement: &Statement<Provenance>) -> Self {
+        let made = statement.subject.iter().filter_map(|subject| subject.digest.as_sha256());
+        let from = statement.predicate.from_steps().filter_map(|source| source.digest.as_sha256());
+        Self { made: made.collect(), from: from.collect() }
+    }
 }
 
 /// What of all that these are about can have been made by them. What none of them is about was made before,

@@ -35,6 +35,14 @@ pub struct Provenance {
     pub run_details: RunDetails,
 }
 
+impl Provenance {
+    /// What other steps made for it.
+    pub fn from_steps(&self) -> impl Iterator<Item = &Descriptor> {
+        let all = self.build_definition.resolved_dependencies.iter();
+        all.filter(|source| source.uri.starts_with(MADE_PREFIX))
+    }
+}
+
 impl Predicate for Provenance {
     const TYPE: &'static str = "https://slsa.dev/provenance/v1";
 }

@@ -10,7 +10,7 @@ use super::files::{Listing, read};
 use super::{BROKEN, Finding, SIGNATURE, verified};
 use crate::dsse::BUNDLE_BYTES_MAX;
 use crate::key::ring::Trust;
-use crate::statement::provenance::{MADE_PREFIX, Provenance};
+use crate::statement::provenance::Provenance;
 use crate::statement::run::file;
 use crate::statement::{Descriptor, Statement, begun};
 
@@ -34,16 +34,6 @@ impl Stated {
         let subjects = self.statement.subject.iter();
         let about = subjects.filter(move |subject| subject.digest.as_sha256() == Some(made));
         about.map(|subject| subject.name.as_str())
-    }
-
-    fn says(&self) -> begun::Link {
-        let sources = self.provenance().build_definition.resolved_dependencies.iter();
-        let from = sources.filter(|source| source.uri.starts_with(MADE_PREFIX));
-        let made = self.statement.subject.iter();
-        begun::Link {
-            made: made.filter_map(|subject| subject.digest.as_sha256()).collect(),
-            from: from.filter_map(|source| source.digest.as_sha256()).collect(),
-        }
     }
 
     pub(super) fn provenance(&self) -> &Provenance {
@@ -128,7 +118,8 @@ pub(super) fn links(
             about.entry(digest).or_default().push(stated);
         }
     }
-    let all: Vec<begun::Link> = statements.iter().map(Stated::says).collect();
+    let all: Vec<begun::Link> =
+        statements.iter().map(|stated: &Stated| begun::Link::of(&stated.statement)).collect();
     let begun = begun::begun(&all, &BTreeSet::new());
     let mut wanted: VecDeque<(String, Digest)> = artifacts.into_iter().collect();
     let (mut seen, mut links, mut more) = (BTreeSet::new(), Vec::new(), 0);
@@ -148,8 +139,7 @@ pub(super) fn links(
                 true => links.push(stated.link(digest)),
                 false => more += 1,
             }
-            let sources = &stated.provenance().build_definition.resolved_dependencies;
-            for source in sources.iter().filter(|source| source.uri.starts_with(MADE_PREFIX)) {
+            for source in stated.provenance().from_steps() {
                 match source.digest.as_sha256() {
                     Some(digest) => wanted.push_back((source.uri.clone(), digest)),
                     None => finding.fail(BROKEN, &*stated.path, "a source without a SHA-256"),

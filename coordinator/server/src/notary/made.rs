@@ -121,8 +121,8 @@ async fn state(
     let sandbox = sandbox(files, row).await;
     let attempt = Attempt { subjects, row, node, name: &name, sandbox };
     let provenance = attempt.provenance(files, made);
-    let from = made_from(&provenance).collect();
-    let bundle = Statement::of(subject.collect(), provenance).sign(signer).await?;
+    let statement = Statement::of(subject.collect(), provenance);
+    let bundle = statement.sign(signer).await?;
     let number = row.token.number;
     let visit = if row.step.visit == 0 { String::new() } else { format!(".v{}", row.step.visit) };
     let path = format!("{}/{}{visit}.{number}.sigstore.json", file::STATEMENTS, clean(&name));
@@ -131,15 +131,8 @@ async fn state(
         evidence::note(&files.notary.pool, files.due, artifact.digest, digest).await?;
         made.stated.insert((row.step, artifact.digest));
     }
-    made.links.push(Link { made: about.iter().map(|artifact| artifact.digest).collect(), from });
+    made.links.push(Link::of(&statement));
     Ok(())
-}
-
-/// What steps made for it.
-pub(super) fn made_from(provenance: &Provenance) -> impl Iterator<Item = Digest> {
-    let sources = provenance.build_definition.resolved_dependencies.iter();
-    let made = sources.filter(|source| source.uri.starts_with(MADE_PREFIX));
-    made.filter_map(|source| source.digest.as_sha256())
 }
 
 struct Attempt<'a> {

@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use maestro_evidence::dsse::Sealed;
 use maestro_evidence::statement::Statement;
+use maestro_evidence::statement::begun::Link;
 use maestro_evidence::statement::provenance::Provenance;
 use maestro_evidence::statement::run::{STATEMENTS_MAX, file};
 use maestro_schemas::digest::Digest;
 
 use super::files::Files;
-use super::made::{Made, made_from};
+use super::made::Made;
 use super::{Unsigned, WAITS_MAX};
 use crate::store::evidence;
 
@@ -64,5 +65,5 @@ fn sources(bundle: &[u8]) -> Vec<Digest> {
         let sealed = Sealed::parse(bundle).ok()?;
         Statement::<Provenance>::read(sealed.unverified()).ok()
     };
-    read().iter().flat_map(|statement| made_from(&statement.predicate)).collect()
+    read().iter().flat_map(|statement| Link::of(statement).from).collect()
 }

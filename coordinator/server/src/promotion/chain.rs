@@ -133,14 +133,12 @@ impl Stated {
         };
         let (key, statement) = verified(bundle, proof.archive.trust, signed_on)
             .map_err(|what| Unproven::broken(format!("the statement {digest}: {what}")))?;
-        let made = statement.subject.iter().filter_map(|one| one.digest.as_sha256()).collect();
-        let sources = statement.predicate.build_definition.resolved_dependencies.iter();
-        let from = sources.filter(|from| from.uri.starts_with(MADE_PREFIX)).map(|from| {
-            let digest = from.digest.as_sha256();
-            digest.ok_or_else(|| Unproven::broken(format!("{} has no SHA-256", from.uri)))
-        });
-        let from = from.collect::<Result<_, _>>()?;
-        Ok(Self { key: key.to_string(), statement, link: Link { made, from } })
+        let is_nameless = |from: &&Descriptor| from.digest.as_sha256().is_none();
+        if let Some(from) = statement.predicate.from_steps().find(is_nameless) {
+            return Err(Unproven::broken(format!("{} has no SHA-256", from.uri)));
+        }
+        let link = Link::of(&statement);
+        Ok(Self { key: key.to_string(), statement, link })
     }
 
     fn finished_on(&self) -> Moment {

@@ -65,7 +65,7 @@ impl Wanted {
         };
         let least = match &self.network {
             Network::Whole(Reach::Full) => Level::Plain,
-            // There a step without a network can open no socket at all.
+            // At landlock nobody could listen: a step without a network can open no socket there.
             Network::Whole(Reach::None) if self.serves => Level::Bubblewrap,
             Network::Whole(Reach::None) => Level::Landlock,
             Network::Hosts(_) => Level::Bubblewrap,

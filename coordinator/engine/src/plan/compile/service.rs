@@ -178,12 +178,11 @@ impl Place<'_> {
     /// Whether the variables by which it is found are nobody else's.
     fn unclaimed(&self, made: &Service, taken: &mut BTreeSet<String>) -> Result<(), Fault> {
         for (variable, _) in service::variables(self.name, &made.ports) {
-            if variable.starts_with(check::RESERVED) || taken.contains(&variable) {
+            if variable.starts_with(check::RESERVED) || !taken.insert(variable.clone()) {
                 return Err(self
                     .fault("", "the variable by which this is found has another meaning", &variable)
                     .hint("give the service or its port another name"));
             }
-            taken.insert(variable);
         }
         Ok(())
     }
