@@ -64,9 +64,10 @@ pub(crate) enum Error {
     /// A command ended badly.
     #[error("{command}: {ended}{}", if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
     Command { command: String, ended: Ended, tail: String },
-    /// A command ended badly, and there was no room on the worker's disk.
-    #[error("no space left on the worker's disk; {command}: {ended}")]
-    DiskFull { command: String, ended: Ended },
+    /// A command ended badly, and there was no room on the worker's disk; or it was stopped before there
+    /// was none for anybody.
+    #[error("no space left on the worker's disk; {command}{}", ended.as_ref().map_or(" was stopped".to_owned(), |ended| format!(": {ended}")))]
+    DiskFull { command: String, ended: Option<Ended> },
     /// What the step wrote to its output file is not in its form, or too much.
     #[error("$MAESTRO_OUTPUT {0}")]
     Output(String),
@@ -112,7 +113,7 @@ impl Error {
         let mut failure = Failure::new(self.class(), self.message());
         failure.lost = self.lost();
         if let Self::Command { ended, .. }
-        | Self::DiskFull { ended, .. }
+        | Self::DiskFull { ended: Some(ended), .. }
         | Self::OutOfMemory { ended, .. } = &self
         {
             failure.exit_code = ended.exit_code();

@@ -7,7 +7,8 @@
 //! | `confinement` | one execution's sandbox: made, applied, ended |
 //! | `view` | which files a step reads and which it writes |
 //! | `bubblewrap`, `landlock`, `seccomp` | the means |
-//! | `limits`, `disk` | memory, processes, processor time; the size of its directories |
+//! | `limits` | memory, processes, processor time |
+//! | `disk`, `size`, `held` | what it takes up of a disk: watched, in directories, removed and held |
 //! | `egress`, `forward` | the listed hosts: a proxy on the host, its doorman within |
 //! | `loopback` | a network that a step shares with its services alone |
 //! | `probe` | looks from within it whether a service answers |
@@ -27,17 +28,19 @@ pub(crate) mod descendants;
 mod disk;
 mod egress;
 mod forward;
+mod held;
 mod init;
 mod landlock;
 mod limits;
 mod loopback;
 mod probe;
 mod seccomp;
+mod size;
 mod view;
 
 pub(crate) use confine::variables_file;
 pub(crate) use confinement::{Confinement, Wanted, line};
-pub(crate) use disk::overfull;
+pub(crate) use disk::{Full, overfull};
 pub use host::Host;
 pub(crate) use host::Place;
 pub(crate) use loopback::Loopback;

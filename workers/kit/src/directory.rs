@@ -5,11 +5,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::ops::{ControlFlow, Deref};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// The deepest nesting that should be looked through: each level is a file held open.
@@ -21,6 +22,30 @@ const PASSES_MAX: usize = 1_000;
 /// A directory that is held open.
 #[derive(Debug)]
 pub struct Directory(OwnedFd);
+
+/// A directory that is looked into while it is in use.
+#[derive(Debug)]
+pub struct Peeked {
+    directory: Directory,
+    former: Option<Mode>,
+}
+
+impl Deref for Peeked {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+impl Drop for Peeked {
+    fn drop(&mut self) {
+        if let Some(former) = self.former {
+            // Whoever removed it meanwhile has no use for its mode.
+            let _ = rustix::fs::fchmod(&self.directory.0, former);
+        }
+    }
+}
 
 /// What lies in a directory.
 #[derive(Debug)]
@@ -44,6 +69,31 @@ impl Directory {
     /// Opens a directory that lies in this one, and is no link; where its mode forbids that, the mode
     /// is changed.
     pub fn below(&self, name: &OsStr) -> io::Result<Self> {
+        Ok(self.opened(name)?.0)
+    }
+
+    /// The same for a directory that is in use: where its mode hides what lies in it, that is changed, and
+    /// put back once the directory is let go.
+    pub fn peek(&self, name: &OsStr) -> io::Result<Peeked> {
+        let (directory, mut former) = self.opened(name)?;
+        let wanted = Access::READ_OK | Access::EXEC_OK;
+        let may = rustix::fs::accessat(&directory.0, ".", wanted, AtFlags::EACCESS);
+        if former.is_none() && may == Err(Errno::ACCESS) {
+            former = Some(Mode::from_raw_mode(rustix::fs::fstat(&directory.0)?.st_mode));
+            directory.unlock()?;
+        }
+        Ok(Peeked { directory, former })
+    }
+
+    /// The same of a path, of which all but the last part is to be trusted.
+    pub fn peek_at(path: &Path) -> io::Result<Peeked> {
+        let parts = path.parent().zip(path.file_name());
+        let (parent, name) = parts.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Self::open(parent)?.peek(name)
+    }
+
+    /// A directory in this one, and the mode that it had where that was changed.
+    fn opened(&self, name: &OsStr) -> io::Result<(Self, Option<Mode>)> {
         let is_plain = !name.is_empty() && name != "." && name != "..";
         if !is_plain || name.as_bytes().contains(&b'/') {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -52,12 +102,13 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let found = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+                let former = Mode::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
                 // No other call changes the mode of a directory that may not be read, and of no link.
                 let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
                 rustix::fs::chmod(itself, Mode::RWXU)?;
-                Self::open_at(&self.0, name)
+                Ok((Self::open_at(&self.0, name)?, Some(former)))
             }
-            opened => opened,
+            opened => Ok((opened?, None)),
         }
     }
 
@@ -73,6 +124,15 @@ impl Directory {
     /// What lies in it.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
+        self.each(|entry| {
+            entries.push(entry);
+            ControlFlow::Continue(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Shows what lies in it, one by one, until that breaks off.
+    pub fn each(&self, mut show: impl FnMut(Entry) -> ControlFlow<()>) -> io::Result<()> {
         for found in Dir::read_from(&self.0)? {
             let found = found?;
             let name = OsStr::from_bytes(found.file_name().to_bytes());
@@ -83,14 +143,17 @@ impl Directory {
             let Ok(stat) = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) else {
                 continue;
             };
-            entries.push(Entry {
+            let shown = show(Entry {
                 name: name.to_owned(),
                 is_directory: FileType::from_raw_mode(stat.st_mode).is_dir(),
                 bytes: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512),
                 used_s: stat.st_atime.max(stat.st_mtime),
             });
+            if shown.is_break() {
+                break;
+            }
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// Removes what has this name, with all that is in it, also where modes forbid that. Of a link only
@@ -168,85 +231,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    fn mode(path: &Path) -> u32 {
-        std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn a_tree_goes_whatever_its_modes_are_and_of_a_link_only_the_link() {
-        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(other.path().join("file"), "x").unwrap();
-        std::fs::set_permissions(other.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
-        let tree = root.path().join("tree");
-        std::fs::create_dir_all(tree.join("a/b")).unwrap();
-        std::fs::write(tree.join("a/b/file"), "x").unwrap();
-        symlink(other.path(), tree.join("a/link")).unwrap();
-        for (path, mode) in [("a/b", 0o000), ("a", 0o500), ("", 0o500)] {
-            std::fs::set_permissions(tree.join(path), std::fs::Permissions::from_mode(mode))
-                .unwrap();
-        }
-        let held = Directory::open(root.path()).unwrap();
-        held.remove("tree".as_ref()).unwrap();
-        assert!(held.entries().unwrap().is_empty());
-        symlink(other.path(), root.path().join("tree")).unwrap();
-        held.remove("tree".as_ref()).unwrap();
-        assert!(held.entries().unwrap().is_empty());
-        assert!(other.path().join("file").exists());
-        assert_eq!(mode(other.path()), 0o500);
-    }
-
-    #[test]
-    fn no_part_of_a_path_is_a_link_or_leads_out() {
-        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::create_dir_all(root.path().join("a/b")).unwrap();
-        std::fs::create_dir_all(other.path().join("b")).unwrap();
-        symlink(other.path(), root.path().join("link")).unwrap();
-        symlink(other.path(), root.path().join("a/link")).unwrap();
-        let held = Directory::open(root.path()).unwrap();
-        held.walk(Path::new("a/b")).unwrap();
-        for path in ["link", "link/b", "a/link", "a/link/b", "..", "a/..", "/", "a/b/c"] {
-            held.walk(Path::new(path)).expect_err(path);
-        }
-        Directory::open(&root.path().join("link")).expect_err("a link");
-    }
-
-    #[test]
-    fn a_sparse_file_counts_for_what_it_takes_up() {
-        let root = tempfile::tempdir().unwrap();
-        let file = std::fs::File::create(root.path().join("sparse")).unwrap();
-        file.set_len(1 << 30).unwrap();
-        let entries = Directory::open(root.path()).unwrap().entries().unwrap();
-        assert!(entries[0].bytes < 1 << 20, "{entries:?}");
-    }
-
-    #[test]
-    fn a_tree_goes_however_deep_it_is_nested_and_whatever_its_names_are() {
-        let root = tempfile::tempdir().unwrap();
-        let held = Directory::open(root.path()).unwrap();
-        let flags = (OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
-        // Deeper than a path may be long.
-        let mut at = rustix::fs::openat(&held.0, ".", flags.0, flags.1).unwrap();
-        for level in 0..5_000 {
-            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
-            let inner = rustix::fs::openat(&at, "d", flags.0, flags.1).unwrap();
-            if level % 100 == 0 {
-                rustix::fs::mkdirat(&inner, "other", Mode::RWXU).unwrap();
-                rustix::fs::fchmod(&at, Mode::RUSR | Mode::XUSR).unwrap();
-            }
-            at = inner;
-        }
-        for (number, has_more) in [(1, false), (2, true)] {
-            let taken = root.path().join(format!("d/lifted-{number}"));
-            match has_more {
-                true => std::fs::create_dir_all(taken.join("x")).unwrap(),
-                false => std::fs::write(taken, "x").unwrap(),
-            }
-        }
-        held.remove("d".as_ref()).unwrap();
-        assert!(held.entries().unwrap().is_empty());
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::parameters::Request;
 use crate::preset::Recipe;
 use crate::process::{self, Channel, Process, Sink, Tail};
-use crate::sandbox::{self, Confinement};
+use crate::sandbox::{self, Confinement, Full};
 use crate::secret_files::SecretFiles;
 use crate::services::Services;
 use crate::workspace::{self, plain};
@@ -93,7 +93,7 @@ impl Attempt<'_> {
         match most_mib {
             _ if ended.success() => Ok(()),
             Some(most_mib) => Err(Error::OutOfMemory { command, ended, most_mib }),
-            None if is_full(directory) => Err(Error::DiskFull { command, ended }),
+            None if is_full(directory) => Err(Error::DiskFull { command, ended: Some(ended) }),
             None => Err(Error::Command { command, ended, tail: tail.text() }),
         }
     }
@@ -106,15 +106,19 @@ impl Attempt<'_> {
         command: &str,
         running: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let bound = confinement.and_then(|it| Some((it.disk_max()?, it.directories().clone())));
+        let bound = confinement.and_then(|it| Some((it.disk_max()?, it.taking().clone())));
         let mut running = std::pin::pin!(running);
-        let Some((most, own)) = bound else { return running.await };
+        let Some((most, taking)) = bound else { return running.await };
         tokio::select! {
             ended = &mut running => ended,
-            found = sandbox::overfull(own, most) => {
+            full = sandbox::overfull(taking, most) => {
                 self.stop.cancel();
                 let _ = running.await;
-                Err(Error::Overfull { command: command.to_owned(), found, most })
+                let command = command.to_owned();
+                Err(match full {
+                    Full::Own(found) => Error::Overfull { command, found, most },
+                    Full::Disk => Error::DiskFull { command, ended: None },
+                })
             }
         }
     }

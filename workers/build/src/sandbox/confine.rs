@@ -29,6 +29,9 @@ use crate::environment::Variables;
 /// The word after the program's name that makes it the helper.
 pub const WORD: &str = "__confine";
 
+/// The file in which a sandbox' mishaps and processes stand.
+pub(super) const STATUS: &str = "status";
+
 /// The exit code where no step came of it; `status` says why.
 const NOTHING_STARTED: u8 = 125;
 

@@ -13,11 +13,12 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::bubblewrap::{self, Net};
-use super::confine::{self, Means, Mishap, Spec, Status};
+use super::confine::{self, Means, Mishap, STATUS, Spec, Status};
 use super::descendants;
-use super::disk::Directories;
+use super::disk::Taking;
 use super::egress::Egress;
 use super::forward;
+use super::held::Holders;
 use super::host::{Host, Place};
 use super::init;
 use super::limits::{self, Cage};
@@ -26,6 +27,9 @@ use super::view::{ETC, View};
 use crate::command::CommandLine;
 use crate::error::Error;
 use crate::process::Ended;
+
+/// Where the sandboxes of an execution have what is theirs, each below its name.
+const SANDBOXES: &str = "sandbox";
 
 /// How long a sandbox whose first process was killed may take to be empty.
 const END_MAX: Duration = Duration::from_secs(5);
@@ -89,7 +93,7 @@ impl Wanted {
 pub(crate) struct Confinement {
     helper: PathBuf,
     spec: Spec,
-    directories: Directories,
+    taking: Taking,
     applied: Applied,
     cage: Option<Cage>,
     egress: Option<Egress>,
@@ -116,13 +120,13 @@ impl Confinement {
             }
             Network::Whole(_) => None,
         };
-        let own = place.own.join("sandbox").join(place.name);
+        let own = place.own.join(SANDBOXES).join(place.name);
         std::fs::create_dir_all(&own).map_err(failed("make a directory"))?;
         let spec = Spec {
             parent: std::process::id(),
             doors: cage.as_ref().map(Cage::doors).unwrap_or_default(),
             rlimits: limits::rlimits(&limits, &host.holder, wanted.resources.memory_mib > 0),
-            status: own.join("status"),
+            status: own.join(STATUS),
             network: place.loopback.map(Loopback::holder),
             means: means(host, level, &place, (&wanted.network, egress.as_ref()), &own)
                 .map_err(failed("write what it needs"))?,
@@ -139,8 +143,14 @@ impl Confinement {
             caches: place.cache_names.clone(),
             services: Vec::new(),
         };
-        let directories = Directories { own: vec![place.own.to_owned()], shared: place.caches };
-        Ok(Self { helper: host.helper.clone(), directories, spec, applied, cage, egress })
+        let holders = match level {
+            Level::Bubblewrap => Holders::Sandboxes(place.own.join(SANDBOXES)),
+            Level::Landlock | Level::Plain => {
+                Holders::Anybody(place.own.canonicalize().map_err(failed("find a directory"))?)
+            }
+        };
+        let taking = Taking { own: vec![place.own.to_owned()], shared: place.caches, holders };
+        Ok(Self { helper: host.helper.clone(), taking, spec, applied, cage, egress })
     }
 
     /// What is applied.
@@ -148,12 +158,12 @@ impl Confinement {
         &self.applied
     }
 
-    /// The directories whose size is bound.
-    pub(crate) const fn directories(&self) -> &Directories {
-        &self.directories
+    /// What it takes up of a disk, which is bound.
+    pub(crate) const fn taking(&self) -> &Taking {
+        &self.taking
     }
 
-    /// The most that they may take up together, in bytes.
+    /// The most of it, in bytes.
     pub(crate) fn disk_max(&self) -> Option<u64> {
         self.applied.limits.disk_mib.map(|mib| mib << 20)
     }

@@ -10,18 +10,30 @@ const COUNT_MAX: usize = 10_000;
 
 /// Sends a signal to what bubblewrap's two own processes, `leader` and its child, have started.
 pub(crate) fn signal(leader: Pid, signal: Signal) {
-    let inner: Vec<i32> = children(leader.as_raw());
-    let mut open: Vec<i32> = inner.iter().flat_map(|id| children(*id)).collect();
-    let mut count = 0;
-    while let Some(id) = open.pop() {
-        count += 1;
-        if count > COUNT_MAX {
-            return;
+    for inner in children(leader.as_raw()) {
+        for id in below(inner) {
+            // One that has ended meanwhile needs no signal.
+            let _ = kill(Pid::from_raw(id), signal);
         }
-        open.extend(children(id));
-        // One that has ended meanwhile needs no signal.
-        let _ = kill(Pid::from_raw(id), signal);
     }
+}
+
+/// The processes below one.
+pub(crate) fn below(id: i32) -> Vec<i32> {
+    let mut found = children(id);
+    let mut next = 0;
+    while let Some(id) = found.get(next).copied().filter(|_| next < COUNT_MAX) {
+        found.extend(children(id));
+        next += 1;
+    }
+    found.truncate(COUNT_MAX);
+    found
+}
+
+/// All processes that can be seen.
+pub(crate) fn all() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Whether a process goes on. One that has ended and that nobody has asked after yet does not: of a

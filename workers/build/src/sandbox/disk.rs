@@ -3,97 +3,162 @@
 //! Every look asks the file system how much is taken, which is cheap. The directories are walked when
 //! so much more is taken that they may be too large, and every [`WALK_PERIOD`]. What is shared with
 //! other executions is walked only when the file system has grown by all that one may take up.
+//!
+//! Whatever a step hides from that, it is stopped before the disk is full.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 use tokio::time::Instant;
 
+use super::held::Holders;
+use super::size;
+
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
 const WALK_PERIOD: Duration = Duration::from_secs(10);
 
-/// The most entries that one walk looks at; a tree of more is taken to be too large.
-const ENTRIES_MAX: u64 = 10_000_000;
+/// What of a disk is left for its host while steps take up more of it, in bytes.
+const LEFT_BYTES_MIN: u64 = 64 << 20;
 
-/// The directories of an execution.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Directories {
-    /// What is its own.
+/// What an execution takes up of a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taking {
+    /// The directories that are its own.
     pub(crate) own: Vec<PathBuf>,
     /// What it shares with others, on the same disk.
     pub(crate) shared: Vec<PathBuf>,
+    /// Who may hold what it removed.
+    pub(crate) holders: Holders,
 }
 
-/// Waits until an execution's directories take up more than `most` bytes, and says how much.
-pub(crate) async fn overfull(directories: Directories, most: u64) -> u64 {
-    let now = || directories.own.first().and_then(|directory| taken(directory)).unwrap_or(0);
-    let (begun, mut taken_then, mut room) = (now(), 0, 0);
+/// Why an execution may write no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// It takes up more than it may: so many bytes.
+    Own(u64),
+    /// The disk is nearly full.
+    Disk,
+}
+
+/// A disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Disk {
+    taken: u64,
+    left: u64,
+}
+
+/// Waits until an execution takes up more than `most` bytes, or its disk is nearly full.
+pub(crate) async fn overfull(taking: Taking, most: u64) -> Full {
+    let disk = taking.own.first().cloned().unwrap_or_default();
+    watch(taking, most, || look(&disk)).await
+}
+
+async fn watch(taking: Taking, most: u64, look: impl Fn() -> Option<Disk>) -> Full {
+    let unknown = Disk { taken: 0, left: u64::MAX };
+    let now = || look().unwrap_or(unknown);
+    let (begun, mut taken_then, mut room) = (now().taken, 0, 0);
     let mut walk_at = Instant::now();
     loop {
-        let taken = now();
+        let Disk { taken, left } = now();
         if taken.saturating_sub(taken_then) >= room || Instant::now() >= walk_at {
-            let size = size_of(directories.own.clone()).await;
+            let size = own_bytes(taking.clone()).await;
             if size > most {
-                return size;
+                return Full::Own(size);
             }
             (room, taken_then) = (most - size, taken);
             walk_at = Instant::now() + WALK_PERIOD;
         }
-        if taken.saturating_sub(begun) > most && !directories.shared.is_empty() {
-            let size = size_of(directories.shared.clone()).await;
+        if taken.saturating_sub(begun) > most && !taking.shared.is_empty() {
+            let size = bytes_below(taking.shared.clone()).await;
             if size > most {
-                return size;
+                return Full::Own(size);
             }
+        }
+        if left < LEFT_BYTES_MIN && taken > begun {
+            return Full::Disk;
         }
         tokio::time::sleep(LOOK_PERIOD).await;
     }
 }
 
-async fn size_of(directories: Vec<PathBuf>) -> u64 {
-    tokio::task::spawn_blocking(move || size(&directories)).await.unwrap_or(0)
+/// What lies in its own directories, and what it removed and holds.
+async fn own_bytes(taking: Taking) -> u64 {
+    let counting = tokio::task::spawn_blocking(move || {
+        let disk = taking.own.first().cloned().unwrap_or_default();
+        size::below(&taking.own).saturating_add(taking.holders.bytes(&disk))
+    });
+    counting.await.unwrap_or(0)
 }
 
-/// Bytes that are taken of the file system that a directory lies on.
-fn taken(directory: &Path) -> Option<u64> {
+async fn bytes_below(directories: Vec<PathBuf>) -> u64 {
+    tokio::task::spawn_blocking(move || size::below(&directories)).await.unwrap_or(0)
+}
+
+/// The file system that a directory lies on.
+fn look(directory: &Path) -> Option<Disk> {
     let disk = statvfs(directory).ok()?;
-    Some(disk.blocks().saturating_sub(disk.blocks_free()).saturating_mul(disk.fragment_size()))
-}
-
-/// Bytes that directories take up on their disk; a file of several names counts for each.
-fn size(directories: &[PathBuf]) -> u64 {
-    let mut left = ENTRIES_MAX;
-    let mut open: Vec<PathBuf> = directories.to_vec();
-    let mut size = 0u64;
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let Some(rest) = left.checked_sub(1) else { return u64::MAX };
-            left = rest;
-            // What is removed meanwhile takes up nothing.
-            let Ok(meta) = entry.metadata() else { continue };
-            size = size.saturating_add(meta.blocks().saturating_mul(512));
-            if meta.is_dir() {
-                open.push(entry.path());
-            }
-        }
-    }
-    size
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+    let taken = bytes(disk.blocks().saturating_sub(disk.blocks_free()));
+    Some(Disk { taken, left: bytes(disk.blocks_available()) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    fn own(directory: &Path) -> Taking {
+        let holders = Holders::Anybody(directory.to_owned());
+        Taking { own: vec![directory.to_owned()], shared: Vec::new(), holders }
+    }
+
+    async fn in_time(watch: impl Future<Output = Full>) -> Full {
+        tokio::time::timeout(Duration::from_secs(20), watch).await.expect("in time")
+    }
 
     #[tokio::test]
     async fn what_grows_too_large_below_a_directory_is_noticed() {
         let directory = tempfile::tempdir().expect("a directory");
         let deep = directory.path().join("a/b");
         std::fs::create_dir_all(&deep).expect("directories");
-        let own = Directories { own: vec![directory.path().to_owned()], shared: Vec::new() };
-        let watch = tokio::spawn(overfull(own, 1 << 20));
+        let watch = tokio::spawn(overfull(own(directory.path()), 1 << 20));
         std::fs::write(deep.join("file"), vec![1; 2 << 20]).expect("a file");
-        let size = tokio::time::timeout(Duration::from_secs(20), watch).await.expect("in time");
-        assert!(size.expect("a size") > 2 << 20);
+        let full = in_time(async { watch.await.expect("an end") }).await;
+        assert!(matches!(full, Full::Own(size) if size >= 2 << 20), "{full:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_removed_and_held_is_noticed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().canonicalize().expect("a path");
+        let watch = tokio::spawn(overfull(own(&path), 1 << 20));
+        std::fs::write(path.join("file"), vec![1; 2 << 20]).expect("a file");
+        let held = std::fs::File::open(path.join("file")).expect("a file");
+        std::fs::remove_file(path.join("file")).expect("removed");
+        let full = in_time(async { watch.await.expect("an end") }).await;
+        assert!(matches!(full, Full::Own(size) if size >= 2 << 20), "{full:?}");
+        drop(held);
+    }
+
+    /// No test fills a disk, so what this one says of itself is made up.
+    #[tokio::test]
+    async fn who_writes_to_a_disk_that_is_nearly_full_is_stopped_however_it_hides() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let looks = Cell::new(0);
+        let fuller = || {
+            looks.set(looks.get() + 1);
+            Some(Disk { taken: looks.get(), left: LEFT_BYTES_MIN + 3 - looks.get() })
+        };
+        assert_eq!(in_time(watch(own(directory.path()), 1 << 40, fuller)).await, Full::Disk);
+        assert_eq!(looks.get(), 4, "before it was nearly full");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_writes_nothing_may_go_on_where_the_disk_is_nearly_full() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let full = || Some(Disk { taken: 7, left: 0 });
+        let watching = watch(own(directory.path()), 1 << 40, full);
+        tokio::time::timeout(Duration::from_secs(60), watching).await.expect_err("it was stopped");
     }
 }

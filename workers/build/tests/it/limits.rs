@@ -98,6 +98,45 @@ async fn a_step_that_fills_its_directories_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_step_that_removes_what_it_holds_open_fills_the_disk_no_more_than_another() {
+    for level in LEVELS {
+        let limits = Limits { disk_mib: Some(20), ..Limits::default() };
+        let bench = Bench::limited(level, limits).await;
+        let script = "exec python3 -c '
+import os, time
+held = []
+for number in range(300):
+    held.append(open(\"f\", \"wb\"))
+    os.unlink(\"f\")
+    held[-1].write(bytes(1000000))
+    held[-1].flush()
+    time.sleep(0.01)
+time.sleep(60)'";
+        let failure = failure(bench.script(script).await);
+        assert!(failure.message.starts_with("MAE-7003"), "{level}: {}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_nests_directories_without_end_fills_the_disk_no_more_than_another() {
+    for level in LEVELS {
+        let limits = Limits { disk_mib: Some(20), ..Limits::default() };
+        let bench = Bench::limited(level, limits).await;
+        let script = "exec python3 -c '
+import os, time
+for level in range(100):
+    os.mkdir(\"d\" * 100)
+    os.chdir(\"d\" * 100)
+for number in range(300):
+    with open(str(number), \"wb\") as file: file.write(bytes(1000000))
+    time.sleep(0.01)
+time.sleep(60)'";
+        let failure = failure(bench.script(script).await);
+        assert!(failure.message.starts_with("MAE-7003"), "{level}: {}", failure.message);
+    }
+}
+
+#[tokio::test]
 async fn one_file_is_never_larger_than_the_disk_of_the_step() {
     for level in LEVELS {
         let limits = Limits { disk_mib: Some(8), ..Limits::default() };
