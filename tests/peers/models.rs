@@ -192,6 +192,21 @@ async fn vectors_of_texts_are_an_artifact_in_the_order_of_the_texts() {
 }
 
 #[tokio::test]
+async fn vectors_are_paid_for_once_however_often_their_attempt_is_delivered() {
+    let stage = Stage::new("kept-vectors", []).await;
+    let first = task("litellm.embed", json!({"model": "kept-vectors", "input": ["a", "b"]}));
+    let paid = stage.carry_out(&first).await;
+    let again = stage.carry_out(&first).await;
+    assert_eq!(paid.outputs(), again.outputs());
+    assert_eq!(paid.outcome.artifacts(), again.outcome.artifacts());
+    assert_eq!(stage.provider.seen("kept-vectors").len(), 1);
+    assert_eq!(again.ledger.calls()[0].payer, Some((paid.id, 0)));
+    let other = task("litellm.embed", json!({"model": "kept-vectors", "input": ["a", "c"]}));
+    stage.carry_out(&other).await.outputs();
+    assert_eq!(stage.provider.seen("kept-vectors").len(), 2, "other texts have other vectors");
+}
+
+#[tokio::test]
 async fn a_prompt_of_the_steps_files_is_rendered_with_them_and_named_by_its_digest() {
     let stage = Stage::new("reviews", [say("fine")]).await;
     let prompt =

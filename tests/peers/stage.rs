@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 22] = [
+const MODELS: [&str; 23] = [
     "narrow",
     "wide",
     "gated",
@@ -54,6 +54,7 @@ const MODELS: [&str; 22] = [
     "broken",
     "calls",
     "vectors",
+    "kept-vectors",
     "reviews",
 ];
 

@@ -1,7 +1,10 @@
 //! Vectors of texts.
 
+use maestro_schemas::artifact::Artifact;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::outcome::{Outcome, Outputs};
+use maestro_schemas::report::ModelCall;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,39 +14,64 @@ use crate::call::Caller;
 use crate::cap::fits;
 use crate::error::Error;
 use crate::overhead::Times;
-use crate::parameters::{Embed, Sampling, Texts};
+use crate::parameters::{Embed, Sampling};
 use crate::price::{self, Price};
-use crate::request::Call;
+use crate::request::{Call, memory_key};
 use crate::route::Route;
-use crate::settle::{Made, Spending};
+use crate::settle::{self, Spending};
 
 /// The role of vectors.
 const VECTORS_ROLE: &str = "vectors";
 
+/// Vectors that were made, and what they took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Made {
+    answered: Answer,
+    count: usize,
+    dimensions: usize,
+    artifact: Artifact,
+}
+
 impl Attempt<'_> {
-    /// Makes vectors.
+    /// Makes vectors, unless they were paid for already.
     pub(crate) async fn embed(&self, asked: Embed) -> Result<Outcome, Error> {
-        let count = match &asked.input {
-            Texts::One(_) => 1,
-            Texts::Several(texts) => texts.len(),
-        };
+        let key = memory_key(&self.execution.task, 0, &body(&asked.model, &asked));
         let taken = Instant::now();
-        let (place, decision) = self.permitted(&asked).await?;
-        let Embed { model, input, dimensions, .. } = asked;
+        let (former, permitted) = tokio::join!(self.found::<Made>(key), self.permitted(&asked));
+        let made = match former {
+            Some(made) => made,
+            None => self.remembered(key, self.make(&asked, permitted?, taken).await?),
+        };
+        let model = made.answered.served_by.unwrap_or(asked.model);
+        let outputs = Outputs::from([
+            ("model".to_owned(), json!(model)),
+            ("vectors".to_owned(), json!(made.count)),
+            ("dimensions".to_owned(), json!(made.dimensions)),
+            ("input_tokens".to_owned(), json!(made.answered.input_tokens)),
+            ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
+            ("offline".to_owned(), json!(self.is_offline())),
+        ]);
+        Ok(Outcome::Succeeded { outputs, artifacts: vec![made.artifact] })
+    }
+
+    /// The one call, and what it was settled as.
+    async fn make(
+        &self,
+        asked: &Embed,
+        (model, decision): (String, Option<DecisionId>),
+        taken: Instant,
+    ) -> Result<(Made, ModelCall), Error> {
         let caller = self.caller().await?;
-        let price = self.shared.prices.of(&model, &caller).await.unwrap_or_default();
+        let price = self.shared.prices.of(&asked.model, &caller).await.unwrap_or_default();
         // No token is shorter than a byte.
-        let most = price.of(json!(input).to_string().len() as u64, 0).unwrap_or(0);
-        self.check_cap(&model, price, most).await?;
-        let model = place;
-        let mut body = json!({ "model": model, "input": input, "encoding_format": "float" });
-        if let (Some(object), Some(dimensions)) = (body.as_object_mut(), dimensions) {
-            object.insert("dimensions".to_owned(), json!(dimensions));
-        }
+        let most = price.of(json!(asked.input).to_string().len() as u64, 0).unwrap_or(0);
+        self.check_cap(&asked.model, price, most).await?;
+        let body = body(&model, asked);
         fits(&body)?;
-        let made = Made { model: model.clone(), prompt: None, body: &body, most, decision };
+        let planned =
+            settle::Made { model: model.clone(), prompt: None, body: &body, most, decision };
         let is_offline = caller.endpoint.offline.is_some();
-        let spending = Spending::begin(&self.execution.account, made, is_offline).await?;
+        let spending = Spending::begin(&self.execution.account, planned, is_offline).await?;
         let started = Instant::now();
         let name = self.name(&spending);
         let caller = Caller { name: name.as_deref(), ..caller };
@@ -57,20 +85,13 @@ impl Attempt<'_> {
             }
         };
         let answered = embedded(&answer, &headers);
-        spending.answered(&answered, price, times);
+        let call = spending.answered(&answered, price, times);
+        let count = asked.input.texts().len();
         let vectors = vectors(&model, &answer, count)?;
         let dimensions = vectors.first().map_or(0, Vec::len);
         let bytes = serde_json::to_vec(&vectors).unwrap_or_default();
         let artifact = keep(&self.execution.store, VECTORS_ROLE, "application/json", bytes).await?;
-        let outputs = Outputs::from([
-            ("model".to_owned(), json!(answered.served_by.unwrap_or(model))),
-            ("vectors".to_owned(), json!(count)),
-            ("dimensions".to_owned(), json!(dimensions)),
-            ("input_tokens".to_owned(), json!(answered.input_tokens)),
-            ("cost_usd".to_owned(), json!(self.execution.ledger.spent_microusd() as f64 / 1e6)),
-            ("offline".to_owned(), json!(is_offline)),
-        ]);
-        Ok(Outcome::Succeeded { outputs, artifacts: vec![artifact] })
+        Ok((Made { answered, count, dimensions, artifact }, call))
     }
 
     async fn check_cap(&self, model: &str, price: Price, most: u64) -> Result<(), Error> {
@@ -93,10 +114,6 @@ impl Attempt<'_> {
     /// What the gateway is asked for, if the texts may go to this very model: vectors of another would be
     /// of no use.
     async fn permitted(&self, asked: &Embed) -> Result<(String, Option<DecisionId>), Error> {
-        let texts = match &asked.input {
-            Texts::One(text) => vec![text],
-            Texts::Several(texts) => texts.iter().collect(),
-        };
         // There is no answer to be paid for.
         let sampling = Sampling {
             max_tokens: Some(0),
@@ -105,7 +122,8 @@ impl Attempt<'_> {
             jurisdictions: asked.jurisdictions.clone(),
             ..Sampling::default()
         };
-        let messages = texts.iter().map(|text| json!({ "role": "user", "content": text }));
+        let messages =
+            asked.input.texts().iter().map(|text| json!({ "role": "user", "content": text }));
         let call = Call {
             model: asked.model.clone(),
             messages: messages.collect(),
@@ -117,6 +135,15 @@ impl Attempt<'_> {
         route.vouches(&call)?;
         Ok((route.keeps_to(&asked.model)?.to_owned(), route.decision()))
     }
+}
+
+/// The request for vectors of a model.
+fn body(model: &str, asked: &Embed) -> Value {
+    let mut body = json!({ "model": model, "input": asked.input, "encoding_format": "float" });
+    if let (Some(object), Some(dimensions)) = (body.as_object_mut(), asked.dimensions) {
+        object.insert("dimensions".to_owned(), json!(dimensions));
+    }
+    body
 }
 
 fn embedded(answer: &Value, headers: &reqwest::header::HeaderMap) -> Answer {

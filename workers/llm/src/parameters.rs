@@ -83,6 +83,16 @@ pub(crate) enum Texts {
     Several(#[schemars(length(min = 1, max = 2048))] Vec<String>),
 }
 
+impl Texts {
+    /// All of them, in their order.
+    pub(crate) fn texts(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Several(texts) => texts,
+        }
+    }
+}
+
 /// How a model is to answer.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 pub(crate) struct Sampling {
