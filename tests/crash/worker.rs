@@ -49,6 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         scratch: Path::new(&store).with_file_name("work"),
         store: ArtifactStore::open(&store)?,
         drain_max: Duration::from_secs(20),
+        router: None,
     };
     let pool =
         PoolConfig { pool: SCRIPTED_POOL.parse()?, slots, prefetch: false, connect, handler };

@@ -36,12 +36,34 @@ policies:
 ";
 
 async fn scene(mode: &str) -> Scene {
+    Scene::open(Some(&CONFIG.replace("MODE", mode)), gateway().await).await
+}
+
+/// LiteLLM's own proxy, and what its providers do.
+async fn gateway() -> Gateway {
     let (proxy, provider) = shared().await;
     provider.script("failing", [Turn::Refuse(503)]);
     provider.script("steady", [Turn::Say("from the steady one".to_owned())]);
     provider.script("inhouse", [Turn::Say("from our own".to_owned())]);
-    let gateway = Gateway::Kept(Arc::new(proxy.clone()));
-    Scene::open(Some(&CONFIG.replace("MODE", mode)), gateway).await
+    Gateway::Kept(Arc::new(proxy.clone()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_in_the_workers_own_process_decides_as_one_that_is_asked_over_the_bus() {
+    let over_the_bus = scene("act").await;
+    let beside = Scene::beside(&CONFIG.replace("MODE", "act"), gateway().await).await;
+    let personal = "Pay to DE89 3704 0044 0532 0130 00, please.";
+    let asked = [("steady", "Say something.", "at-steady"), ("failing", personal, "at-inhouse")];
+    for (model, prompt, served) in asked {
+        for scene in [&over_the_bus, &beside] {
+            let with = json!({"model": model, "prompt": prompt});
+            let run = scene.ask("litellm.generate", with).await;
+            let decided = run.calls.iter().all(|call| call.decided);
+            assert_eq!((run.models(), decided), (vec![served], true), "{run:?}");
+        }
+    }
+    let decided = ("act".to_owned(), "at-inhouse".to_owned());
+    until("the decision", || async { beside.decision().await.filter(|one| *one == decided) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,8 +118,13 @@ async fn where_the_router_advises_what_was_asked_for_is_called_and_nothing_else(
 /// is this machine's.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_call_says_what_was_added_to_the_gateways_own_time() {
+    says_what_was_added("the router over the bus", scene("act").await).await;
+    let beside = Scene::beside(&CONFIG.replace("MODE", "act"), gateway().await).await;
+    says_what_was_added("the router in the worker's process", beside).await;
+}
+
+async fn says_what_was_added(way: &str, scene: Scene) {
     const CALLS: usize = 60;
-    let scene = scene("act").await;
     let mut added = Vec::new();
     for number in 0..CALLS {
         let with = json!({"model": "steady", "prompt": format!("Say {number}.")});
@@ -111,7 +138,7 @@ async fn each_call_says_what_was_added_to_the_gateways_own_time() {
     warm.sort_by(f64::total_cmp);
     let at = |percent: usize| warm[(warm.len() - 1) * percent / 100];
     eprintln!(
-        "maestro.overhead_ms of {} calls: p50 {:.2} p95 {:.2} max {:.2}",
+        "maestro.overhead_ms of {} calls, {way}: p50 {:.2} p95 {:.2} max {:.2}",
         warm.len(),
         at(50),
         at(95),

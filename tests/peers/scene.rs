@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use maestro_cli::service::api::{self, Parts};
+use maestro_cli::service::router::near;
 use maestro_evidence::store::ArtifactStore;
 use maestro_llm::{LlmPool, POOL, Places};
 use maestro_schemas::artifact::{Artifact, LOG_ROLE, Tree, TreeEntry, TreeEntryKind};
@@ -22,6 +23,13 @@ pub(crate) struct Scene {
     rows: PgPool,
     _running: (Running, maestro_kit::session::Worker),
     _stop: DropGuard,
+}
+
+/// How the worker asks the router.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    OverTheBus,
+    Here,
 }
 
 /// How a run of one step ended.
@@ -59,6 +67,19 @@ impl Scene {
         policy: Option<&str>,
         places: impl Into<Places>,
     ) -> Self {
+        Self::start((config, policy), places, Asked::OverTheBus).await
+    }
+
+    /// The same with the router in the worker's own process, which is asked there.
+    pub(crate) async fn beside(config: &str, places: impl Into<Places>) -> Self {
+        Self::start((Some(config), None), places, Asked::Here).await
+    }
+
+    async fn start(
+        (config, policy): (Option<&str>, Option<&str>),
+        places: impl Into<Places>,
+        asked: Asked,
+    ) -> Self {
         let cluster = Cluster::start(&[POOL]).await;
         let policies = policy.map(|text| {
             let root = cluster.dir().join("policies");
@@ -87,10 +108,11 @@ impl Scene {
             keys: None,
             keyring: Default::default(),
         };
-        api::open(parts, &stop).await.expect("the API opens");
+        let api = api::open(parts, &stop).await.expect("the API opens");
+        let router = matches!(asked, Asked::Here).then(|| near(api.routing()));
         let pool = LlmPool::new(places).expect("a pool");
         let name = POOL.parse().expect("a name");
-        let worker = cluster.serve("w", 4, name, Arc::new(pool)).await;
+        let worker = cluster.serve_beside(router, "w", 4, (name, Arc::new(pool))).await;
         Self { cluster, rows, _running: (coordinator, worker), _stop: stop.drop_guard() }
     }
 
@@ -146,9 +168,9 @@ impl Scene {
         .expect("calls")
     }
 
-    /// The mode and the deployment of the one decision that was made here, once it is kept.
+    /// The mode and the deployment of the last decision that is kept.
     pub(crate) async fn decision(&self) -> Option<(String, String)> {
-        sqlx::query_as("select mode, deployment from route_decision")
+        sqlx::query_as("select mode, deployment from route_decision order by id desc limit 1")
             .fetch_optional(&self.rows)
             .await
             .expect("a decision")

@@ -5,6 +5,7 @@ pub mod bus;
 pub mod coordinator;
 pub mod models;
 pub mod passphrase;
+pub mod router;
 pub mod sandbox;
 pub mod stop;
 pub mod worker;

@@ -54,6 +54,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         scratch: settings.scratch.clone(),
         store: settings.reach.store()?,
         drain_max: settings.drain,
+        router: None,
     };
     let build = build_pool(&settings).await?;
     let pools = settings.pools.iter().map(|pool| pool_config(&settings, pool, build.as_ref()));

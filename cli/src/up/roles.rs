@@ -9,6 +9,7 @@ use maestro_evidence::key::home::Home;
 use maestro_evidence::secret::key_file::KeyFile;
 use maestro_evidence::store::ArtifactStore;
 use maestro_kit::action::Handler;
+use maestro_kit::router::Near;
 use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
 use maestro_llm::{Gateway, LlmPool};
 use maestro_schemas::name::PoolName;
@@ -35,6 +36,7 @@ use crate::local::paths::make_dir;
 use crate::local::stack::Stack;
 use crate::service::api;
 use crate::service::models;
+use crate::service::router::near;
 use crate::service::sandbox::{SandboxArgs, serves_strict};
 use crate::service::worker::{slots_default, until_drained};
 use crate::target::Endpoint;
@@ -91,6 +93,7 @@ impl Roles {
             keyring: keyring(stack)?,
         };
         let api = api::open(parts, &stop).await?;
+        let worker = worker(workspaces.clone(), store, near(api.routing()));
         let serve = serve::serve(listener, api, stop.clone());
         serving.spawn(async {
             serve.await;
@@ -102,7 +105,7 @@ impl Roles {
             router: router(project).config,
             ..litellm::Options::of_project(project, stack.paths().litellm())
         });
-        let serves = (worker(workspaces.clone(), store), pools(stack, project, &gateway).await?);
+        let serves = (worker, pools(stack, project, &gateway).await?);
         working.spawn(work(serves, stack.postgres.url(), draining.clone()));
         let endpoint = Endpoint { api: format!("http://{address}"), token };
         Ok((Self { serving, working, draining, stop, gateway, workspaces }, endpoint))
@@ -208,12 +211,13 @@ fn keys(stack: &Stack) -> Keys {
     Keys::of(Home::at(stack.paths().keys()), passphrase.into()).made_when_missing()
 }
 
-fn worker(scratch: PathBuf, store: ArtifactStore) -> WorkerConfig {
+fn worker(scratch: PathBuf, store: ArtifactStore, router: Arc<dyn Near>) -> WorkerConfig {
     WorkerConfig {
         name: format!("{NAME}-{}", std::process::id()),
         scratch,
         store,
         drain_max: DRAIN_MAX,
+        router: Some(router),
     }
 }
 

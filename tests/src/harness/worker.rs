@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_kit::action::{Carried, Execution, Handler};
+use maestro_kit::router::Near;
 use maestro_kit::session::{PoolConfig, Worker, WorkerConfig};
 use maestro_schemas::action::{ActionInfo, Effect};
 use maestro_schemas::name::PoolName;
@@ -74,12 +75,24 @@ impl Cluster {
         pool: PoolName,
         handler: Arc<dyn Handler>,
     ) -> Worker {
+        self.serve_beside(None, name, slots, (pool, handler)).await
+    }
+
+    /// The same beside a router in this process.
+    pub async fn serve_beside(
+        &self,
+        router: Option<Arc<dyn Near>>,
+        name: &str,
+        slots: u32,
+        (pool, handler): (PoolName, Arc<dyn Handler>),
+    ) -> Worker {
         let role = Role::Worker(pool.clone());
         let config = WorkerConfig {
             name: name.to_owned(),
             scratch: self.dir().join("work").join(name),
             store: self.store.clone(),
             drain_max: Duration::from_secs(10),
+            router,
         };
         let connect = self.bus(&role, name);
         let pool = PoolConfig { pool, slots, prefetch: false, connect, handler };

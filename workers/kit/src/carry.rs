@@ -22,7 +22,6 @@ use crate::outcome::{Ended, reported, with_artifacts};
 use crate::redact::Redactor;
 use crate::registry::{Cause, Hand, millis};
 use crate::report::Finished;
-use crate::router::RouterClient;
 use crate::scratch::Scratch;
 use crate::secrets::{self, Secrets};
 use crate::session::Pool;
@@ -147,7 +146,7 @@ fn execution(pool: &Pool, begun: &Begun) -> Execution {
             hand.ledger.clone(),
             (&pool.connection, &pool.publisher),
         ),
-        router: RouterClient::over(pool.logs.clone()),
+        router: pool.router.clone(),
         scratch: Scratch::below(&pool.scratch, hand.execution),
         beside: TaskTracker::new(),
     }

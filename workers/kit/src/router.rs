@@ -1,5 +1,8 @@
-//! The router, asked over the bus: which model a call goes to, and what became of it.
+//! The router: which model a call goes to, and what became of it. It is asked over the bus, or at once where
+//! it is in the worker's own process; what became of calls all routers hear over the bus.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion};
@@ -12,15 +15,25 @@ use maestro_streams::topology::subject;
 /// For an answer; a decision takes a few milliseconds, more for a long prompt.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks the router, where there is a bus.
-#[derive(Debug, Clone, Default)]
+/// A router in the worker's own process.
+pub trait Near: Send + Sync {
+    /// What it answers; nothing where it is ending.
+    fn choose(&self, question: RouteQuestion) -> Answering<'_>;
+}
+
+/// An answer that is being found.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Option<RouteAnswer>> + Send + 'a>>;
+
+/// Asks the router, where there is one.
+#[derive(Clone, Default)]
 pub struct RouterClient {
     connection: Option<Connection>,
+    near: Option<Arc<dyn Near>>,
 }
 
 impl RouterClient {
-    pub(crate) fn over(connection: Connection) -> Self {
-        Self { connection: Some(connection) }
+    pub(crate) fn over(connection: Connection, near: Option<Arc<dyn Near>>) -> Self {
+        Self { connection: Some(connection), near }
     }
 
     /// For running a handler without a bus: nobody decides.
@@ -30,12 +43,17 @@ impl RouterClient {
 
     /// Which model a call goes to; in words why there is no answer. Whoever hears nothing makes no
     /// call: it might be one that is forbidden.
-    pub async fn choose(&self, question: &RouteQuestion) -> Result<RouteAnswer, String> {
+    pub async fn choose(&self, question: RouteQuestion) -> Result<RouteAnswer, String> {
+        if let Some(near) = &self.near {
+            let answer = tokio::time::timeout(PATIENCE, near.choose(question)).await;
+            let answer = answer.map_err(|_| "the router takes too long".to_owned())?;
+            return answer.ok_or_else(|| "the router is ending".to_owned());
+        }
         let Some(connection) = &self.connection else { return Ok(RouteAnswer::Unconfigured) };
         let Some(to) = subject::rpc("route", "choose") else {
             return Ok(RouteAnswer::Unconfigured);
         };
-        let bytes = codec::encode(question).map_err(|error| error.to_string())?;
+        let bytes = codec::encode(&question).map_err(|error| error.to_string())?;
         let answer = connection.request(to, bytes.into(), PATIENCE).await;
         let answer = answer.map_err(|error| error.to_string())?;
         codec::decode(&answer).map_err(|error| error.to_string())

@@ -22,6 +22,7 @@ use crate::action::Handler;
 use crate::carry::GRACE;
 use crate::registry::Registry;
 use crate::report::{Finished, send_reports};
+use crate::router::{Near, RouterClient};
 use crate::solitude::Solitude;
 use crate::{cancel, heartbeat, take};
 
@@ -63,6 +64,8 @@ pub struct WorkerConfig {
     pub store: ArtifactStore,
     /// How long what runs may go on after a drain begins; then it is stopped and given back.
     pub drain_max: Duration,
+    /// The router, where it is in this process; else it is asked over the bus.
+    pub router: Option<Arc<dyn Near>>,
 }
 
 /// A pool that a process serves.
@@ -102,6 +105,7 @@ pub(crate) struct Pool {
     pub(crate) scratch: PathBuf,
     pub(crate) connection: Connection,
     pub(crate) logs: Connection,
+    pub(crate) router: RouterClient,
     pub(crate) publisher: Publisher,
     pub(crate) registry: Arc<Registry>,
     pub(crate) solitude: Solitude,
@@ -206,6 +210,7 @@ impl Session {
             store: config.store.clone(),
             scratch: config.scratch.join(worker.to_string()),
             connection: opened.connection,
+            router: RouterClient::over(opened.logs.clone(), config.router.clone()),
             logs: opened.logs,
             publisher: opened.publisher,
             registry: Arc::default(),

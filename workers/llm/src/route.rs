@@ -80,7 +80,7 @@ impl Route {
     async fn ask(execution: &Execution, call: &Call, request: RouteRequest) -> Result<Self, Error> {
         let project = execution.task.project.clone();
         let question = RouteQuestion { project, request, purpose: purpose(execution, call) };
-        let answer = execution.router.choose(&question).await;
+        let answer = execution.router.choose(question).await;
         match answer.map_err(Error::NoRouter)? {
             RouteAnswer::Unconfigured => Ok(Self { model: call.model.clone(), decided: None }),
             RouteAnswer::Decided { decision } => Ok(Self::of(call, *decision)),

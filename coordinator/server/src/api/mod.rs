@@ -50,6 +50,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::recent::Recent;
+use crate::routing::Routing;
 use admit::Caller;
 use problem::{Kind, Refusal};
 use route::Route;
@@ -72,6 +73,11 @@ impl Api {
     pub fn new(app: App, metrics: Metrics) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
         Self { app, metrics, streams, tokens: Arc::default() }
+    }
+
+    /// The router that it asks.
+    pub fn routing(&self) -> &Routing {
+        &self.app.routing
     }
 }
 

@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | here | [`Routing`]: decides, and learns what became of calls |
+//! | [`answer`] | a worker's question, and what it is told |
 //! | [`source`] | the configuration's file, read again while it runs |
 //! | [`judge`], `question` | asks the policies about each deployment, and what they are told |
 //! | `text` | what is read of messages, and what is left of them |
@@ -18,6 +19,7 @@
 //! leaves this module by no way, its length and tags do; where policies are configured and cannot
 //! answer, nothing is permitted.
 
+pub mod answer;
 pub mod judge;
 mod probe;
 mod question;

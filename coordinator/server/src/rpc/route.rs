@@ -6,21 +6,18 @@
 
 use std::sync::Arc;
 
-use maestro_router::decide::Failure;
-use maestro_router::objective;
-use maestro_schemas::api::route::{Outcomes, RouteAnswer, RouteQuestion, Shared};
+use maestro_schemas::api::route::{Outcomes, RouteQuestion, Shared};
 use maestro_schemas::codec;
-use maestro_schemas::route::{Registered, RouteRequest};
 use maestro_streams::connect::{Connection, Error as BusError, Received};
 use maestro_streams::topology::subject;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::api::problem::Kind;
 use crate::clock::now_ms;
+use crate::routing::Routing;
+use crate::routing::answer::answer;
 use crate::routing::share::tell_others;
-use crate::routing::{Asking, Error, Routing};
 
 /// The most questions that are being answered at once.
 const AT_ONCE_MAX: usize = 256;
@@ -53,7 +50,7 @@ pub async fn run(
                 let Ok(place) = line.clone().try_acquire_owned() else { continue };
                 let (routing, voice) = (routing.clone(), connection.clone());
                 tokio::spawn(async move {
-                    let told = answer(routing, &received).await;
+                    let told = answered(&routing, &received).await;
                     drop(place);
                     if let (Some(reply), Some(bytes)) = (received.reply, told) {
                         voice.tell(reply, bytes.into()).await;
@@ -70,61 +67,9 @@ pub async fn run(
 /// Each question about a call goes to one of the processes that share this name.
 const SHARE: &str = "router";
 
-async fn answer(routing: Routing, received: &Received) -> Option<Vec<u8>> {
+async fn answered(routing: &Routing, received: &Received) -> Option<Vec<u8>> {
     let question: RouteQuestion = codec::decode(&received.payload).ok()?;
-    let told = match known(&routing, &question).await {
-        // Tags are looked for in all of the text, and policies may take their time.
-        Ok(registered) => {
-            tokio::task::spawn_blocking(move || decide(&routing, question, registered))
-                .await
-                .ok()?
-        }
-        Err(refused) => Err(refused),
-    };
-    codec::encode(&told.unwrap_or_else(|refused| refused)).ok()
-}
-
-/// What the registry knows of the question's prompt.
-async fn known(
-    routing: &Routing,
-    question: &RouteQuestion,
-) -> Result<Option<Registered>, RouteAnswer> {
-    let invalid = |invalid| refused(&Error::from(Failure::Invalid(invalid)));
-    question.purpose.check().map_err(invalid)?;
-    routing.registered(&question.project, &question.purpose).await.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a prompt cannot be looked up");
-        let message = "the registry of prompts does not answer now, so no model is asked";
-        of_kind(Kind::Unavailable, message)
-    })
-}
-
-fn decide(
-    routing: &Routing,
-    question: RouteQuestion,
-    registered: Option<Registered>,
-) -> Result<RouteAnswer, RouteAnswer> {
-    let RouteQuestion { project, request, purpose } = question;
-    let wanted = request.objectives.clone().unwrap_or_default();
-    let objectives =
-        objective::parse(&wanted).map_err(|error| of_kind(Kind::Objectives, &error.to_string()))?;
-    let request = RouteRequest { objectives: None, ..request };
-    let (purpose, now_ms) = (Some(purpose), now_ms());
-    let asking = Asking { project, request, objectives, purpose, registered, now_ms };
-    match routing.choose(asking) {
-        Ok(decision) => Ok(RouteAnswer::Decided { decision: Box::new(decision) }),
-        Err(Error::Unconfigured) => Ok(RouteAnswer::Unconfigured),
-        Err(error) => Err(refused(&error)),
-    }
-}
-
-/// As HTTP would refuse it.
-fn refused(error: &Error) -> RouteAnswer {
-    of_kind(Kind::of(error), &error.to_string())
-}
-
-fn of_kind(kind: Kind, message: &str) -> RouteAnswer {
-    let (code, status, message) = (kind.code().to_owned(), kind.status(), message.to_owned());
-    RouteAnswer::Refused { code, status, message }
+    codec::encode(&answer(routing, question).await?).ok()
 }
 
 fn learnt(routing: &Routing, received: &Received) {

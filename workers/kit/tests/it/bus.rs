@@ -97,6 +97,7 @@ impl Bus {
             scratch: self.scratch(),
             store: self.store(),
             drain_max: Duration::from_secs(20),
+            router: None,
         };
         self.worker_of(config, slots, prefetch, pool_of).await
     }

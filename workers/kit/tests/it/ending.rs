@@ -48,6 +48,7 @@ async fn what_does_not_end_in_time_goes_to_another_worker_unreported() {
         scratch: bus.scratch(),
         store: bus.store(),
         drain_max: Duration::from_millis(100),
+        router: None,
     };
     let stuck = TestPool::default();
     let mut worker = bus.worker_of(config, 1, false, &stuck).await;
