@@ -85,7 +85,7 @@ async fn a_redelivered_attempt_pays_nobody_twice() {
     let stage = Stage::new("redelivered", [say("once")]).await;
     let first = task("litellm.generate", json!({"model": "redelivered", "prompt": "x"}));
     let paid = stage.carry_out(&first).await;
-    let again = stage.carry_out(&first).await;
+    let again = stage.carry_out_again(&first).await;
     assert_eq!(
         (&paid.outputs()["text"], &again.outputs()["text"]),
         (&json!("once"), &json!("once"))
@@ -95,6 +95,15 @@ async fn a_redelivered_attempt_pays_nobody_twice() {
     let (first_call, found) = (&paid.ledger.calls()[0], &again.ledger.calls()[0]);
     assert_eq!((first_call.cost_microusd, found.cost_microusd), (price(1), price(1)));
     assert_eq!((first_call.payer, found.payer), (None, Some((paid.id, 0))));
+    // One that was published twice is no other attempt: what it had written down was not asked.
+    let published = stage.carry_out(&first).await;
+    assert_eq!(published.outputs()["text"], "once");
+    assert_eq!(stage.provider.seen("redelivered").len(), 1);
+    let calls = published.ledger.calls();
+    let mut told: Vec<_> = calls.iter().map(|call| (call.payer, call.cost_microusd)).collect();
+    told.sort();
+    assert_eq!(told, [(None, 0), (Some((paid.id, 0)), price(1))], "{calls:?}");
+    assert!(calls.iter().all(|call| call.settled), "{calls:?}");
     let mut next = first.clone();
     next.token.number = 2;
     stage.carry_out(&next).await.outputs();
@@ -196,7 +205,7 @@ async fn vectors_are_paid_for_once_however_often_their_attempt_is_delivered() {
     let stage = Stage::new("kept-vectors", []).await;
     let first = task("litellm.embed", json!({"model": "kept-vectors", "input": ["a", "b"]}));
     let paid = stage.carry_out(&first).await;
-    let again = stage.carry_out(&first).await;
+    let again = stage.carry_out_again(&first).await;
     assert_eq!(paid.outputs(), again.outputs());
     assert_eq!(paid.outcome.artifacts(), again.outcome.artifacts());
     assert_eq!(stage.provider.seen("kept-vectors").len(), 1);

@@ -133,8 +133,17 @@ impl<P> Stage<P> {
         }
     }
 
-    /// Carries a task out once more; the same task stands for a redelivery.
+    /// Carries a task out that comes for the first time; the same one again was published twice.
     pub(crate) async fn carry_out(&self, task: &Task) -> Ended {
+        self.carry_out_delivery(task, 1).await
+    }
+
+    /// Carries a task out that was delivered before.
+    pub(crate) async fn carry_out_again(&self, task: &Task) -> Ended {
+        self.carry_out_delivery(task, 2).await
+    }
+
+    async fn carry_out_delivery(&self, task: &Task, delivered: u32) -> Ended {
         let id = ExecutionId::generate();
         let (log, ledger) =
             (LogSink::kept(self.store.clone(), Redactor::default()), Ledger::default());
@@ -143,7 +152,7 @@ impl<P> Stage<P> {
         let execution = Execution {
             task: Arc::new(task.clone()),
             id,
-            delivered: 1,
+            delivered,
             stop: self.stop.clone(),
             secrets: Secrets::new(),
             redactor: Redactor::default(),

@@ -7,24 +7,19 @@ use maestro_kit::evidence::store::ArtifactStore;
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::outcome::{Outcome, Outputs};
-use maestro_schemas::report::ModelCall;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use crate::Shared;
 use crate::answer::Answer;
-use crate::cap::{Begun, Planned};
 use crate::error::Error;
 use crate::gateway::Endpoint;
 use crate::ollama::parameters::Wish;
-use crate::overhead::{Overhead, Times};
+use crate::overhead::Overhead;
 use crate::parameters::{Asked, Sampling};
 use crate::prompt::{self, Messages};
-use crate::request::{Call, memory_key};
-use crate::route::{Route, TRIES_MAX};
+use crate::request::Call;
 use crate::structured::{Shape, correction};
-use crate::telling::Counted;
 
 /// A longer text is an artifact and no output.
 const TEXT_INLINE_MAX: usize = 16 << 10;
@@ -131,85 +126,6 @@ impl Attempt<'_> {
                 }
             }
         }
-    }
-
-    /// An answer, unless it was paid for already: of the model that the router names, or of the next
-    /// where that one fails and the router may act.
-    async fn ask(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
-        let taken = Instant::now();
-        let answer = self.ask_models(call, ordinal).await?;
-        self.overhead.took(taken);
-        Ok(answer)
-    }
-
-    async fn ask_models(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
-        let mut taken = Instant::now();
-        let key = memory_key(&self.execution.task, ordinal, &call.body());
-        // Most answers are asked for the first time; where one was had, the decision is of no use.
-        let (former, mut found) = tokio::join!(self.recalled(key), self.find(call, &[]));
-        if let Some(answer) = former {
-            return Ok(answer);
-        }
-        let mut tried = Vec::new();
-        loop {
-            let (route, counted) = found?;
-            route.vouches(call)?;
-            let is_fallback = !tried.is_empty();
-            let error = match self.call(call, (&route, counted), (taken, is_fallback)).await {
-                Ok(paid) => return Ok(self.remembered(key, paid)),
-                Err(error) => error,
-            };
-            match route.gives_way(&error) {
-                Some(deployment) if tried.len() + 1 < TRIES_MAX => {
-                    tried.push(deployment.to_owned());
-                    let line = format!("\n[superseded: {error}; the next model is asked]");
-                    self.execution.log.line(&line).await;
-                    taken = Instant::now();
-                    found = self.find(call, &tried).await;
-                }
-                _ => return Err(error),
-            }
-        }
-    }
-
-    /// Where a call goes.
-    async fn find(&self, call: &Call, tried: &[String]) -> Result<(Route, Counted), Error> {
-        let cap_left = self.cap_left().await?;
-        Route::find_counted(self.execution, call, (cap_left, tried)).await
-    }
-
-    /// One call.
-    async fn call(
-        &self,
-        call: &Call,
-        (route, counted): (&Route, Counted),
-        (taken, is_fallback): (Instant, bool),
-    ) -> Result<(Answer, ModelCall), Error> {
-        let way = self.way(route).await?;
-        let call = Call { model: way.model(route), ..call.clone() };
-        let price = self.known(way.price(self, &route.model).await)?;
-        let Begun { body, spending } = self
-            .begin(Planned {
-                call,
-                price,
-                body: &Call::body,
-                model: route.model.clone(),
-                decision: route.decision(),
-                offline: way.is_offline(),
-            })
-            .await?;
-        let name = self.name(&spending);
-        let sent = Instant::now();
-        let ended = way.chat((&route.model, name.as_deref()), &body, &self.execution.log).await;
-        let times = Times::ending_now(taken, sent);
-        self.overhead.waited(times);
-        // In the books before anybody hears of it: this may be stopped at any time.
-        let done = spending.done(ended, price, times);
-        let told = done.as_ref().map(|(answer, paid)| (answer, paid));
-        if route.tell(self.execution, told, (times.elapsed(), is_fallback)).await {
-            counted.told();
-        }
-        done
     }
 
     /// Whether the gateway answered by itself.

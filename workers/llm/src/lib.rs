@@ -15,7 +15,7 @@
 //! | `cap`, `settle` | a call in the books: cut to what is left, and written down; what became of it |
 //! | `structured` | answers that must fit a JSON Schema, and their repair |
 //! | `memo` | answers that were paid for already |
-//! | `attempt`, `embed` | one execution, from task to outcome |
+//! | `attempt`, `chat`, `embed` | one execution, from task to outcome; its questions to chat models; vectors |
 //!
 //! The kit calls [`LlmPool`] through [`Handler`]. Nothing is decided here about a run. What must
 //! stay true: no call is made whose worst case would pass what is left of the attempt's cap; what a
@@ -26,6 +26,7 @@ mod attempt;
 mod call;
 mod cap;
 mod catalogue;
+mod chat;
 pub mod direct;
 mod embed;
 mod error;

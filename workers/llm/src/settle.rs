@@ -56,6 +56,12 @@ impl Spending {
         self.entry.ordinal()
     }
 
+    /// No call was made after all.
+    pub(crate) fn unmade(self) {
+        let call = self.entry.call().clone();
+        self.entry.settle(ModelCall { cost_microusd: 0, settled: true, ..call });
+    }
+
     /// The call ended: as it is in the books, with whose it is, where there is an answer.
     pub(crate) fn done(
         self,
