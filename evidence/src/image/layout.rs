@@ -17,7 +17,7 @@ use super::manifest::{
 };
 use super::root::Root;
 use super::select::{bounded, choose, is_for, told};
-use super::{Error, JSON_BYTES_MAX, LAYER_BYTES_MAX, LAYERS_MAX};
+use super::{Error, IMAGE_BYTES_MAX, JSON_BYTES_MAX, LAYER_BYTES_MAX, LAYERS_MAX};
 
 const MARK: &str = "oci-layout";
 const MARK_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -215,12 +215,25 @@ impl Layout {
 
     /// Reads an image's layers to their end: digests, sizes, unpacked digests and names are true.
     pub(super) fn verify_layers(&self, image: &Image) -> Result<Root, Error> {
-        let mut root = Root::default();
+        self.verify_layers_within(image, IMAGE_BYTES_MAX)
+    }
+
+    /// The same, where they have no more than `most` bytes together, unpacked.
+    pub(super) fn verify_layers_within(&self, image: &Image, most: u64) -> Result<Root, Error> {
+        let (mut root, mut left) = (Root::default(), most);
         for (layer, diff_id) in image.manifest.layers.iter().zip(&image.config.rootfs.diff_ids) {
             let place = format!("layer {}", layer.digest);
             let packed = is_packed(layer)?;
             let mut bytes = Hashing::new(self.open_blob(layer)?);
-            let unpacked = archive::scan(&place, &mut bytes, packed, &mut root)?;
+            let fits = LAYER_BYTES_MAX.min(left);
+            let scanned = archive::scan(&place, &mut bytes, (packed, fits), &mut root);
+            let (unpacked, size) = scanned.map_err(|error| match error {
+                Error::TooLarge { unit: "bytes unpacked", .. } if fits < LAYER_BYTES_MAX => {
+                    Error::too_large("the image", most, "bytes unpacked")
+                }
+                error => error,
+            })?;
+            left = left.saturating_sub(size);
             io::copy(&mut bytes, &mut io::sink())
                 .map_err(|error| Error::untrue(&place, format!("it cannot be read: {error}")))?;
             let (_, digest, size) = bytes.finish();
