@@ -35,6 +35,7 @@ mod probe;
 mod seccomp;
 mod view;
 
+pub(crate) use bubblewrap::Seen;
 pub(crate) use confine::variables_file;
 pub(crate) use confinement::{Confinement, Wanted, line};
 pub(crate) use disk::overfull;
