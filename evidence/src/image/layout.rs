@@ -99,8 +99,7 @@ impl Layout {
     /// Puts a small blob.
     pub fn put(&self, media_type: &str, bytes: &[u8]) -> Result<Descriptor, Error> {
         let descriptor = Descriptor::of(media_type, bytes);
-        let path = self.blob(descriptor.digest);
-        fs::write(&path, bytes).map_err(Error::file("cannot write", &path))?;
+        write_anew(&self.blob(descriptor.digest), bytes)?;
         Ok(descriptor)
     }
 
@@ -110,7 +109,7 @@ impl Layout {
         fill: impl FnOnce(&mut BufWriter<File>) -> Result<(Digest, T), Error>,
     ) -> Result<T, Error> {
         let new = self.blobs().join("new");
-        let file = File::create(&new).map_err(Error::file("cannot write", &new))?;
+        let file = anew(&new)?;
         let mut out = BufWriter::new(file);
         let (digest, made) = fill(&mut out)?;
         out.flush().map_err(Error::file("cannot write", &new))?;
@@ -259,8 +258,7 @@ impl Layout {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.root.join(name);
-        fs::write(&path, bytes).map_err(Error::file("cannot write", &path))
+        write_anew(&self.root.join(name), bytes)
     }
 
     fn small(&self, name: &str) -> Result<Vec<u8>, Error> {
@@ -273,6 +271,21 @@ impl Layout {
         file.take(size).read_to_end(&mut bytes).map_err(Error::file("cannot read", &path))?;
         Ok(bytes)
     }
+}
+
+/// A new file in the place of what is there. Whoever made a layout may have put a link where it is written on.
+fn anew(path: &Path) -> Result<File, Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::file("cannot replace", path)(error));
+        }
+        _ => {}
+    }
+    File::create_new(path).map_err(Error::file("cannot write", path))
+}
+
+fn write_anew(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    anew(path)?.write_all(bytes).map_err(Error::file("cannot write", path))
 }
 
 /// Whether a layer is packed with gzip.

@@ -362,3 +362,26 @@ fn many_files_and_many_that_take_them_away_are_read_in_no_time() {
     assert_eq!(files.len(), MANY, "nothing that was there is gone");
     assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_link_in_a_layout_that_a_program_made_is_not_written_through() {
+    let remarked = || {
+        tampered(|_, image| {
+            let history = serde_json::json!([{"created_by": "RUN x", "comment": "FROM /build/x"}]);
+            image.config.history = serde_json::from_value(history).expect("a history");
+        })
+    };
+    let adopted = |path: &Path| adopt(path, &[], Some(Path::new("/build/x"))).expect("adopted");
+    let (_first, path) = remarked();
+    let manifest = adopted(&path).manifest.digest;
+    let config = Layout::open(&path).expect("a layout").image(None).expect("an image");
+    let (bench, path) = remarked();
+    let layout = Layout::open(&path).expect("a layout");
+    let aside = bench.path("aside");
+    fs::write(&aside, "kept").expect("written");
+    for digest in [manifest, config.manifest.config.digest] {
+        std::os::unix::fs::symlink(&aside, layout.blob(digest)).expect("linked");
+    }
+    assert_eq!(adopted(&path).manifest.digest, manifest);
+    assert_eq!(fs::read_to_string(&aside).expect("it"), "kept");
+}
