@@ -10,7 +10,7 @@ use maestro_build::sandbox::host::Search;
 use maestro_build::{BuildPool, Host, Settings};
 use maestro_schemas::outcome::FailureClass;
 use maestro_schemas::plan::Workspace;
-use maestro_schemas::sandbox::{Isolation, Level};
+use maestro_schemas::sandbox::{Isolation, Level, Limits};
 use maestro_schemas::task::{Task, TaskInput};
 use maestro_tests::harness::maestro;
 use serde_json::json;
@@ -26,12 +26,16 @@ const LEAVES: &str = "mkdir '/x'; chroot '/x' or print 'held'; chdir '..' for 1.
 
 /// A pool in the best sandbox of this machine, which is bubblewrap.
 async fn bench(registry: Option<(&str, &str)>) -> Bench {
+    limited(registry, Limits::default()).await
+}
+
+async fn limited(registry: Option<(&str, &str)>, limits: Limits) -> Bench {
     let plain = Settings::from_variables(std::env::vars());
     let bubblewrap = maestro_cli::local::tools::bubblewrap(&root());
     let helper = maestro().into();
     let search =
         Search { helper, bubblewrap, most: None, readable: vec![root().join(".tools/peers")] };
-    let host = Host::probe(search, &plain).await.expect("a host");
+    let host = Host::probe(search, &plain).await.expect("a host").with_limits(limits);
     assert_eq!(host.level(), Level::Bubblewrap, "scripts/get-tools.sh gets bubblewrap");
     Bench::with(registry, |directory, settings| {
         let settings = settings.with_checkout_roots(vec![directory.to_owned()]);
@@ -134,6 +138,21 @@ async fn nothing_that_a_dockerfiles_command_starts_outlives_the_build() {
         let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
         let left = lines.filter(|line| String::from_utf8_lossy(line).contains(&mark)).count();
         assert_eq!(left, 0, "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dockerfile_that_fills_the_disk_is_stopped() {
+    let limits = Limits { disk_mib: Some(100), ..Limits::default() };
+    let fills =
+        "for $n (1..30) { open F, '>', '/fill'.$n; print F 'x' x (10<<20); close F } sleep 600";
+    for isolation in [None, Some(Isolation::Plain)] {
+        let bench = limited(None, limits).await;
+        let dockerfile = format!("FROM scratch\nRUN /usr/bin/perl -e \"{fills}\"\n");
+        let dockerfile = dockerfile.replace('$', "\\$");
+        let ended = carried_out(&bench, &dockerfile, |step| Task { isolation, ..step }).await;
+        let failure = ended.failure();
+        assert!(failure.message.contains("MAE-7003"), "{}\n{}", failure.message, ended.log);
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use maestro_schemas::sandbox::{Isolation, Level, Network};
 use nix::unistd::geteuid;
+use rustix::thread::CapabilitySet;
 use tokio_util::sync::CancellationToken;
 
 use super::action::Action;
@@ -89,10 +90,13 @@ impl Action<'_> {
         Confinement::make(host, place, &self.wanted(host), None).map(Some)
     }
 
-    /// Bubblewrap, or a process group with limits: nothing in between lets buildah work.
+    /// Bubblewrap, or a process group with limits: nothing in between lets buildah work, nor does bubblewrap
+    /// for a root that may not mount.
     fn wanted(&self, host: &Host) -> Wanted {
         let own = Wanted::of(self.task);
-        let is_plain = own.isolation == Some(Isolation::Plain) || host.level() < Level::Bubblewrap;
+        let is_plain = own.isolation == Some(Isolation::Plain)
+            || host.level() < Level::Bubblewrap
+            || !may_mount();
         let isolation = is_plain.then_some(Isolation::Plain);
         Wanted { isolation, network: Network::FULL, serves: false, ..own }
     }
@@ -111,4 +115,10 @@ impl Action<'_> {
     pub(super) fn out(&self) -> PathBuf {
         self.scratch.join("image")
     }
+}
+
+/// Whether the worker, or what it is root in, may make mounts: a root of some containers may not.
+fn may_mount() -> bool {
+    let own = rustix::thread::capabilities(None);
+    !geteuid().is_root() || own.is_ok_and(|own| own.effective.contains(CapabilitySet::SYS_ADMIN))
 }
