@@ -111,6 +111,10 @@ pub const OLLAMAS_OWN_HOST: &str = "OLLAMA_HOST";
 /// `build` and for a local stack.
 pub const REGISTRY_AUTH: &str = "MAESTRO_REGISTRY_AUTH";
 
+/// Directories below which repositories are checked out by their paths, with `:` between them, for a worker
+/// of the pool `build` and for a local stack.
+pub const CHECKOUT_ROOTS: &str = "MAESTRO_CHECKOUT_ROOTS";
+
 /// Keys of model providers, which a local stack hands to its LiteLLM and to nobody else.
 pub const PROVIDER_KEYS: [&str; 8] = [
     "OPENAI_API_KEY",

@@ -55,6 +55,8 @@ pub const LAYERS_MAX: usize = 127;
 /// The most bytes of one layer, packed or unpacked.
 pub const LAYER_BYTES_MAX: u64 = 16 << 30;
 
+/// The most bytes of all layers together, unpacked: a few that are packed well name themselves again and again.
+pub const IMAGE_BYTES_MAX: u64 = 32 << 30;
 /// The most files, links and directories of all layers together.
 pub const ENTRIES_MAX: usize = 1_000_000;
 

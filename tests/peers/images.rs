@@ -42,21 +42,29 @@ use crate::stage::task;
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// The build pool, a store, and a directory that steps begin with.
-struct Bench {
+pub struct Bench {
     dir: TempDir,
-    store: ArtifactStore,
+    pub store: ArtifactStore,
     pool: BuildPool,
 }
 
 /// How a step ended.
-struct Ended {
+pub struct Ended {
     outcome: Outcome,
-    log: String,
+    pub log: String,
 }
 
 impl Bench {
     /// With credentials for a registry, or without.
-    fn new(registry: Option<(&str, &str)>) -> Self {
+    pub fn new(registry: Option<(&str, &str)>) -> Self {
+        Self::with(registry, |_, settings| BuildPool::new(settings))
+    }
+
+    /// The same, with a pool that is made of its directory and of what its host gives.
+    pub fn with(
+        registry: Option<(&str, &str)>,
+        made: impl FnOnce(&Path, Settings) -> BuildPool,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let buildah = peer("buildah");
         let peers = buildah.parent().expect("a directory").display().to_string();
@@ -70,22 +78,22 @@ impl Bench {
         });
         let settings = Settings::from_variables(variables).with_registry_auth(file);
         let store = ArtifactStore::local(dir.path().join("store")).expect("a store");
-        Self { pool: BuildPool::new(settings), store, dir }
+        Self { pool: made(dir.path(), settings), store, dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A file of the directory that steps begin with.
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path("begin").join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("made");
         fs::write(&path, text).expect("written");
         path
     }
 
-    async fn step(&self, with: Value) -> Task {
+    pub async fn step(&self, with: Value) -> Task {
         fs::create_dir_all(self.path("begin")).expect("made");
         let taken =
             tree::snapshot(&self.store, &self.path("begin"), |_, _| true, Limits::default())
@@ -96,7 +104,7 @@ impl Bench {
         Task { workspace, pool, ..task("container.build", with) }
     }
 
-    async fn carry_out(&self, task: Task) -> Ended {
+    pub async fn carry_out(&self, task: Task) -> Ended {
         let id = ExecutionId::generate();
         let (redactor, ledger) = (Redactor::default(), Ledger::default());
         let log = LogSink::kept(self.store.clone(), redactor.clone());
@@ -121,7 +129,7 @@ impl Bench {
         Ended { outcome, log: String::from_utf8(text.to_vec()).expect("text") }
     }
 
-    async fn build(&self, with: Value) -> Ended {
+    pub async fn build(&self, with: Value) -> Ended {
         let step = self.step(with).await;
         self.carry_out(step).await
     }
@@ -140,7 +148,7 @@ impl Bench {
 }
 
 impl Ended {
-    fn success(&self) -> (&Outputs, &[Artifact]) {
+    pub fn success(&self) -> (&Outputs, &[Artifact]) {
         match &self.outcome {
             Outcome::Succeeded { outputs, artifacts } => (outputs, artifacts),
             other => panic!("not a success: {other:?}\n{}", self.log),
@@ -151,7 +159,7 @@ impl Ended {
         self.success().0["digest"].as_str().expect("text").parse().expect("a digest")
     }
 
-    fn failure(&self) -> &Failure {
+    pub fn failure(&self) -> &Failure {
         match &self.outcome {
             Outcome::Failed { failure, .. } => failure,
             other => panic!("not a failure: {other:?}"),
@@ -438,16 +446,23 @@ async fn a_dockerfile_from_scratch_is_built_without_a_daemon_and_the_same_twice(
 
 /// A shell of this machine with its libraries, as an image.
 async fn shell(bench: &Bench) -> Artifact {
-    let shell = fs::canonicalize("/bin/sh").expect("a shell");
-    let libraries = ran(Command::new("ldd").arg(&shell));
-    let libraries = libraries.split_whitespace().filter(|word| word.starts_with('/'));
+    programs(bench, &["/bin/sh"]).await
+}
+
+/// Programs of this machine with their libraries, as an image.
+pub async fn programs(bench: &Bench, names: &[&str]) -> Artifact {
     let mut files = serde_json::Map::new();
-    let all = libraries
-        .map(|library| (library, library))
-        .chain([(shell.to_str().expect("text"), "/bin/sh")]);
-    for (index, (from, to)) in all.enumerate() {
+    let mut all = BTreeMap::new();
+    for name in names {
+        let program = fs::canonicalize(name).expect("a program");
+        let libraries = ran(Command::new("ldd").arg(&program));
+        let libraries = libraries.split_whitespace().filter(|word| word.starts_with('/'));
+        all.extend(libraries.map(|library| (library.to_owned(), library.to_owned())));
+        all.insert((*name).to_owned(), program.display().to_string());
+    }
+    for (index, (to, from)) in all.into_iter().enumerate() {
         let name = format!("parts/{index}");
-        let path = bench.file(&name, fs::read(from).expect("a library"));
+        let path = bench.file(&name, fs::read(&from).expect("a library"));
         fs::set_permissions(&path, fs::metadata(from).expect("it").permissions()).expect("set");
         files.insert(name, json!(to));
     }

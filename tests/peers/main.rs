@@ -10,6 +10,7 @@ mod brownout;
 mod carriers;
 mod dead;
 mod direct;
+mod dockerfiles;
 mod governed;
 mod hook;
 mod hosts;

@@ -77,7 +77,8 @@ fn level(text: &str) -> Result<Level, String> {
     found.ok_or_else(|| "expected bubblewrap, landlock or plain".to_owned())
 }
 
-fn absolute(text: &str) -> Result<PathBuf, String> {
+/// A path that is one from wherever the program was started, and not the whole host.
+pub fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.is_absolute() && path.parent().is_some() {
         Ok(path)

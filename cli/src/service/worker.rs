@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bus::Reach;
 use super::models::ModelArgs;
-use super::sandbox::{SandboxArgs, serves_strict};
+use super::sandbox::{SandboxArgs, absolute, serves_strict};
 use crate::bench::noop::{self, NoopPool};
 use crate::env_vars;
 use crate::error::Error;
@@ -38,6 +38,10 @@ pub struct Settings {
     /// A Docker config.json with credentials for registries of containers; for the pool build.
     #[arg(long, env = env_vars::REGISTRY_AUTH, value_name = "FILE")]
     registry_auth: Option<PathBuf>,
+    /// Below which directories the pool build checks repositories out by their paths (file://); none where
+    /// nothing is said. May be given several times.
+    #[arg(long = "checkout-root", env = env_vars::CHECKOUT_ROOTS, value_name = "PATH", value_delimiter = ':', value_parser = absolute)]
+    checkout_roots: Vec<PathBuf>,
     #[command(flatten)]
     sandbox: SandboxArgs,
     #[command(flatten)]
@@ -102,6 +106,7 @@ async fn build_pool(settings: &Settings) -> Result<Option<Arc<dyn Handler>>, Err
     let caches = settings.scratch.join("caches");
     let given = maestro_build::Settings::from_variables(std::env::vars()).with_caches(caches);
     let given = given.with_registry_auth(settings.registry_auth.clone());
+    let given = given.with_checkout_roots(settings.checkout_roots.clone());
     let pool: Arc<dyn Handler> = Arc::new(settings.sandbox.pool(given).await);
     if wants(STRICT_POOL) && !serves_strict(&*pool) {
         let reason = pool.sandbox().and_then(|offered| offered.reason).unwrap_or_default();

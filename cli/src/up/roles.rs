@@ -37,7 +37,7 @@ use crate::local::stack::Stack;
 use crate::service::api;
 use crate::service::models;
 use crate::service::router::near;
-use crate::service::sandbox::{SandboxArgs, serves_strict};
+use crate::service::sandbox::{SandboxArgs, absolute, serves_strict};
 use crate::service::worker::{slots_default, until_drained};
 use crate::target::Endpoint;
 
@@ -226,6 +226,7 @@ async fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<P
     let registry_auth = models::variable(env_vars::REGISTRY_AUTH).map(PathBuf::from);
     let settings = Settings::from_variables(std::env::vars()).with_registry_auth(registry_auth);
     let settings = settings.with_caches(stack.paths().caches());
+    let settings = settings.with_checkout_roots(checkout_roots(project)?);
     let build: Arc<dyn Handler> = Arc::new(SandboxArgs::of_environment()?.pool(settings).await);
     let kept = Gateway::Kept(Arc::new(gateway.clone()));
     let llm =
@@ -239,6 +240,17 @@ async fn pools(stack: &Stack, project: &Path, gateway: &Litellm) -> Result<Vec<P
         pools.push(pool(stack, maestro_build::STRICT_POOL, slots_default(), build)?);
     }
     Ok(pools)
+}
+
+/// Below which directories repositories are checked out by their paths: the project's own, and what the
+/// environment names.
+fn checkout_roots(project: &Path) -> Result<Vec<PathBuf>, Error> {
+    let named = models::variable(env_vars::CHECKOUT_ROOTS).unwrap_or_default();
+    let named = named.split(':').filter(|path| !path.is_empty()).map(absolute);
+    let refuse = |hint| Error::usage(format!("{} is refused", env_vars::CHECKOUT_ROOTS), hint);
+    let named = named.collect::<Result<Vec<_>, _>>().map_err(refuse)?;
+    let own = std::path::absolute(project).unwrap_or_else(|_| project.to_owned());
+    Ok([own].into_iter().chain(named).collect())
 }
 
 fn pool(

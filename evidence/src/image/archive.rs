@@ -9,46 +9,63 @@ use flate2::read::MultiGzDecoder;
 use maestro_schemas::digest::Digest;
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
+use super::Error;
 use super::hashing::Hashing;
 use super::root::{Kind, Root};
-use super::{Error, LAYER_BYTES_MAX};
 
 /// The longest name, in bytes.
 const NAME_BYTES_MAX: usize = 4096;
 /// The most bytes of what stands before an entry to say more of it.
 const EXTENSION_BYTES_MAX: u64 = 1 << 20;
 
-/// Reads a layer through, puts its entries upon `root`, and answers the digest of its unpacked form.
+/// Reads a layer of at most `most` bytes through, puts its entries upon `root`, and answers the digest and
+/// the size of its unpacked form.
 pub(super) fn scan(
     place: &str,
     layer: impl Read,
-    packed: bool,
+    (packed, most): (bool, u64),
     root: &mut Root,
-) -> Result<Digest, Error> {
-    visit(place, layer, packed, &mut |path, kind, _| root.put(path, kind))
+) -> Result<(Digest, u64), Error> {
+    visit(place, layer, (packed, most), &mut |path, kind, _| root.put(path, kind))
 }
 
 /// What is done with an entry: its path, its kind, and the bytes of a file.
 pub(super) type Visitor<'a> = dyn FnMut(&str, Kind, &mut dyn Read) -> Result<(), Error> + 'a;
 
-/// Reads a layer through, shows each entry, and answers the digest of its unpacked form.
+/// Reads a layer of at most `most` bytes through, shows each entry, and answers the digest and the size of
+/// its unpacked form.
 pub(super) fn visit(
     place: &str,
     layer: impl Read,
-    packed: bool,
+    (packed, most): (bool, u64),
     visitor: &mut Visitor<'_>,
-) -> Result<Digest, Error> {
+) -> Result<(Digest, u64), Error> {
     match packed {
-        true => walk(place, MultiGzDecoder::new(layer), visitor),
-        false => walk(place, layer, visitor),
+        true => walk(place, MultiGzDecoder::new(layer), most, visitor),
+        false => walk(place, layer, most, visitor),
     }
 }
 
-fn walk(place: &str, unpacked: impl Read, visitor: &mut Visitor<'_>) -> Result<Digest, Error> {
+fn walk(
+    place: &str,
+    unpacked: impl Read,
+    most: u64,
+    visitor: &mut Visitor<'_>,
+) -> Result<(Digest, u64), Error> {
+    let mut reader = Hashing::new(unpacked.take(most + 1));
+    let walked = show(place, &mut reader, visitor);
+    let (_, digest, bytes) = reader.finish();
+    if bytes > most {
+        return Err(Error::too_large(place, most, "bytes unpacked"));
+    }
+    walked.map(|()| (digest, bytes))
+}
+
+/// Shows each entry, and reads on to the end.
+fn show(place: &str, reader: &mut impl Read, visitor: &mut Visitor<'_>) -> Result<(), Error> {
     let broken =
         |error: io::Error| Error::untrue(place, format!("it is no whole archive: {error}"));
-    let mut reader = Hashing::new(unpacked.take(LAYER_BYTES_MAX + 1));
-    let mut archive = Archive::new(&mut reader);
+    let mut archive = Archive::new(&mut *reader);
     let mut more = More::default();
     for entry in archive.entries().map_err(broken)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
@@ -60,12 +77,8 @@ fn walk(place: &str, unpacked: impl Read, visitor: &mut Visitor<'_>) -> Result<D
         }
     }
     // What stands behind the archive's end counts for the digest too.
-    io::copy(&mut reader, &mut io::sink()).map_err(broken)?;
-    let (_, digest, bytes) = reader.finish();
-    if bytes > LAYER_BYTES_MAX {
-        return Err(Error::too_large(place, LAYER_BYTES_MAX, "bytes unpacked"));
-    }
-    Ok(digest)
+    io::copy(reader, &mut io::sink()).map_err(broken)?;
+    Ok(())
 }
 
 /// What was said of the next entry before it.

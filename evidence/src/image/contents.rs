@@ -1,12 +1,12 @@
 //! Some files of an image, as its layers put on one another leave them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use super::archive::visit;
 use super::layout::is_packed;
 use super::root::Kind;
-use super::{Error, Image, Layout};
+use super::{Error, Image, LAYER_BYTES_MAX, Layout};
 
 /// What stands before a name that a layer takes away (image-spec 1.1, `layer.md`).
 const GONE: &str = ".wh.";
@@ -28,7 +28,7 @@ pub fn contents(
     for layer in &image.manifest.layers {
         let place = format!("layer {}", layer.digest);
         // What a layer takes away is what lies below it, wherever that stands in its archive.
-        let (mut gone, mut here) = (Vec::new(), BTreeMap::new());
+        let (mut gone, mut here) = (Gone::default(), BTreeMap::new());
         let mut visitor = |path: &str, kind: Kind, bytes: &mut dyn Read| {
             let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
             let beside = |name: &str| match directory {
@@ -36,21 +36,19 @@ pub fn contents(
                 directory => format!("{directory}/{name}"),
             };
             match name.strip_prefix(GONE) {
-                Some(_) if name == ALL_GONE => gone.push((directory.to_owned(), Gone::Below)),
-                Some(name) => gone.push((beside(name), Gone::All)),
+                Some(_) if name == ALL_GONE => drop(gone.below.insert(directory.to_owned())),
+                Some(name) => gone.whole(beside(name)),
                 None if kind == Kind::File && wanted(path) => {
                     here.insert(path.to_owned(), read(&place, bytes, &mut left, bytes_max)?);
                 }
-                None if kind == Kind::Directory => gone.push((path.to_owned(), Gone::Itself)),
-                None => gone.push((path.to_owned(), Gone::All)),
+                None if kind == Kind::Directory => drop(gone.itself.insert(path.to_owned())),
+                None => gone.whole(path.to_owned()),
             }
             Ok(())
         };
         let packed = is_packed(layer)?;
-        visit(&place, layout.open_blob(layer)?, packed, &mut visitor)?;
-        for (path, what) in gone {
-            files.retain(|file, _| !what.takes(&path, file));
-        }
+        visit(&place, layout.open_blob(layer)?, (packed, LAYER_BYTES_MAX), &mut visitor)?;
+        files.retain(|file, _| !gone.takes(file));
         files.append(&mut here);
     }
     Ok(files)
@@ -71,23 +69,25 @@ fn read(
     Ok(file)
 }
 
-/// What a layer takes away of those below it.
-#[derive(Clone, Copy)]
-enum Gone {
-    /// What lies at the path.
-    Itself,
-    /// What lies below it.
-    Below,
-    /// Both.
-    All,
+/// What a layer takes away of those below it, by path. A file is looked up with the directories above it, so
+/// that many of both take no longer than they are many.
+#[derive(Default)]
+struct Gone {
+    /// What lies at these.
+    itself: BTreeSet<String>,
+    /// What lies below these.
+    below: BTreeSet<String>,
 }
 
 impl Gone {
-    fn takes(self, path: &str, file: &str) -> bool {
-        match file.strip_prefix(path) {
-            Some("") => !matches!(self, Self::Below),
-            Some(rest) if rest.starts_with('/') || path.is_empty() => !matches!(self, Self::Itself),
-            _ => false,
-        }
+    fn whole(&mut self, path: String) {
+        self.itself.insert(path.clone());
+        self.below.insert(path);
+    }
+
+    fn takes(&self, file: &str) -> bool {
+        let above = file.match_indices('/').filter_map(|(at, _)| file.get(..at));
+        self.itself.contains(file)
+            || above.chain([""]).any(|directory| self.below.contains(directory))
     }
 }

@@ -17,7 +17,7 @@ use super::manifest::{
 };
 use super::root::Root;
 use super::select::{bounded, choose, is_for, told};
-use super::{Error, JSON_BYTES_MAX, LAYER_BYTES_MAX, LAYERS_MAX};
+use super::{Error, IMAGE_BYTES_MAX, JSON_BYTES_MAX, LAYER_BYTES_MAX, LAYERS_MAX};
 
 const MARK: &str = "oci-layout";
 const MARK_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -99,8 +99,7 @@ impl Layout {
     /// Puts a small blob.
     pub fn put(&self, media_type: &str, bytes: &[u8]) -> Result<Descriptor, Error> {
         let descriptor = Descriptor::of(media_type, bytes);
-        let path = self.blob(descriptor.digest);
-        fs::write(&path, bytes).map_err(Error::file("cannot write", &path))?;
+        write_anew(&self.blob(descriptor.digest), bytes)?;
         Ok(descriptor)
     }
 
@@ -110,7 +109,7 @@ impl Layout {
         fill: impl FnOnce(&mut BufWriter<File>) -> Result<(Digest, T), Error>,
     ) -> Result<T, Error> {
         let new = self.blobs().join("new");
-        let file = File::create(&new).map_err(Error::file("cannot write", &new))?;
+        let file = anew(&new)?;
         let mut out = BufWriter::new(file);
         let (digest, made) = fill(&mut out)?;
         out.flush().map_err(Error::file("cannot write", &new))?;
@@ -215,12 +214,25 @@ impl Layout {
 
     /// Reads an image's layers to their end: digests, sizes, unpacked digests and names are true.
     pub(super) fn verify_layers(&self, image: &Image) -> Result<Root, Error> {
-        let mut root = Root::default();
+        self.verify_layers_within(image, IMAGE_BYTES_MAX)
+    }
+
+    /// The same, where they have no more than `most` bytes together, unpacked.
+    pub(super) fn verify_layers_within(&self, image: &Image, most: u64) -> Result<Root, Error> {
+        let (mut root, mut left) = (Root::default(), most);
         for (layer, diff_id) in image.manifest.layers.iter().zip(&image.config.rootfs.diff_ids) {
             let place = format!("layer {}", layer.digest);
             let packed = is_packed(layer)?;
             let mut bytes = Hashing::new(self.open_blob(layer)?);
-            let unpacked = archive::scan(&place, &mut bytes, packed, &mut root)?;
+            let fits = LAYER_BYTES_MAX.min(left);
+            let scanned = archive::scan(&place, &mut bytes, (packed, fits), &mut root);
+            let (unpacked, size) = scanned.map_err(|error| match error {
+                Error::TooLarge { unit: "bytes unpacked", .. } if fits < LAYER_BYTES_MAX => {
+                    Error::too_large("the image", most, "bytes unpacked")
+                }
+                error => error,
+            })?;
+            left = left.saturating_sub(size);
             io::copy(&mut bytes, &mut io::sink())
                 .map_err(|error| Error::untrue(&place, format!("it cannot be read: {error}")))?;
             let (_, digest, size) = bytes.finish();
@@ -246,8 +258,7 @@ impl Layout {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.root.join(name);
-        fs::write(&path, bytes).map_err(Error::file("cannot write", &path))
+        write_anew(&self.root.join(name), bytes)
     }
 
     fn small(&self, name: &str) -> Result<Vec<u8>, Error> {
@@ -260,6 +271,21 @@ impl Layout {
         file.take(size).read_to_end(&mut bytes).map_err(Error::file("cannot read", &path))?;
         Ok(bytes)
     }
+}
+
+/// A new file in the place of what is there. Whoever made a layout may have put a link where it is written on.
+fn anew(path: &Path) -> Result<File, Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::file("cannot replace", path)(error));
+        }
+        _ => {}
+    }
+    File::create_new(path).map_err(Error::file("cannot write", path))
+}
+
+fn write_anew(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    anew(path)?.write_all(bytes).map_err(Error::file("cannot write", path))
 }
 
 /// Whether a layer is packed with gzip.

@@ -311,3 +311,77 @@ fn paths_that_no_image_may_have_are_refused() {
     let link = Source::File { path: bench.path("link"), executable: false };
     says(bench.compose("j", &scratch([("a", link)])), "cannot read");
 }
+
+#[test]
+fn a_layer_that_is_named_again_and_again_counts_each_time() {
+    let (bench, path) = tampered(|layout, image| {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1 << 20);
+        header.set_cksum();
+        archive.append_data(&mut header, "zeros", &vec![0; 1 << 20][..]).expect("appended");
+        let bytes = archive.into_inner().expect("an archive");
+        let unpacked = Digest::of(&bytes);
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &bytes).expect("packed");
+        let layer = layout.put(LAYER_MEDIA_TYPE, &packed.finish().expect("packed")).expect("put");
+        assert!(layer.size < 64 << 10, "{}", layer.size);
+        image.config.rootfs.diff_ids = vec![unpacked; 20];
+        image.manifest.layers = vec![layer; 20];
+    });
+    let layout = Layout::open(&path).expect("a layout");
+    let image = layout.image(None).expect("an image");
+    says(layout.verify_layers_within(&image, 8 << 20), "the image is larger than 8388608 bytes");
+    layout.verify_layers_within(&image, 32 << 20).expect("it fits");
+    drop(bench);
+}
+
+#[test]
+fn many_files_and_many_that_take_them_away_are_read_in_no_time() {
+    const MANY: usize = 60_000;
+    let (_bench, path) = tampered(|layout, image| {
+        let layer = |name: &str| {
+            let mut archive = tar::Builder::new(Vec::new());
+            for number in 0..MANY {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(0);
+                let path = format!("{number}/{name}{number}");
+                archive.append_data(&mut header, path, &b""[..]).expect("appended");
+            }
+            let bytes = archive.into_inner().expect("an archive");
+            layout.put("application/vnd.oci.image.layer.v1.tar", &bytes).expect("put")
+        };
+        let layers = vec![layer("file"), layer(".wh.other")];
+        image.config.rootfs.diff_ids = layers.iter().map(|layer| layer.digest).collect();
+        image.manifest.layers = layers;
+    });
+    let layout = Layout::open(&path).expect("a layout");
+    let image = layout.image(None).expect("an image");
+    let begun = std::time::Instant::now();
+    let files = contents(&layout, &image, |_| true, 1 << 20).expect("files");
+    assert_eq!(files.len(), MANY, "nothing that was there is gone");
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_link_in_a_layout_that_a_program_made_is_not_written_through() {
+    let remarked = || {
+        tampered(|_, image| {
+            let history = serde_json::json!([{"created_by": "RUN x", "comment": "FROM /build/x"}]);
+            image.config.history = serde_json::from_value(history).expect("a history");
+        })
+    };
+    let adopted = |path: &Path| adopt(path, &[], Some(Path::new("/build/x"))).expect("adopted");
+    let (_first, path) = remarked();
+    let manifest = adopted(&path).manifest.digest;
+    let config = Layout::open(&path).expect("a layout").image(None).expect("an image");
+    let (bench, path) = remarked();
+    let layout = Layout::open(&path).expect("a layout");
+    let aside = bench.path("aside");
+    fs::write(&aside, "kept").expect("written");
+    for digest in [manifest, config.manifest.config.digest] {
+        std::os::unix::fs::symlink(&aside, layout.blob(digest)).expect("linked");
+    }
+    assert_eq!(adopted(&path).manifest.digest, manifest);
+    assert_eq!(fs::read_to_string(&aside).expect("it"), "kept");
+}

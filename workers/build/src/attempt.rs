@@ -2,6 +2,7 @@
 
 mod byproducts;
 mod commands;
+mod running;
 mod sandboxes;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::parameters::Request;
 use crate::sandbox::Host;
 use crate::settings::Settings;
 use crate::workspace::Filling;
+pub(crate) use running::Running;
 pub(crate) use sandboxes::Sandboxes;
 
 /// Carries an execution out.
@@ -77,14 +79,14 @@ impl Attempt<'_> {
         let scratch = tokio::fs::canonicalize(&scratch).await.map_err(Error::Scratch)?;
         let action = container::Action {
             settings: self.settings,
+            host: self.host,
             task: &self.execution.task,
             with,
             places,
             workspace: &places.workspace,
             scratch: &scratch,
             store: &self.execution.store,
-            log: &self.execution.log,
-            stop: &self.execution.stop,
+            running: self.running(),
         };
         container::carry_out(&action).await
     }
@@ -109,6 +111,11 @@ impl Attempt<'_> {
             artifacts.push(outputs::keep_sbom(store, &places.workspace, path, made).await?);
         }
         Ok(Outcome::Succeeded { outputs, artifacts })
+    }
+
+    fn running(&self) -> Running<'_> {
+        let Execution { log, redactor, .. } = self.execution;
+        Running { log, redactor, stop: &self.stop }
     }
 
     /// Runs to its end what starts no process of its own, or drops it when the attempt is stopped.

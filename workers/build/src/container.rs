@@ -6,6 +6,8 @@
 //! | `plan` | what that means: names, base, way of building |
 //! | `files` | which files of the workspace go where in the image |
 //! | `buildah` | a Dockerfile, built without a daemon |
+//! | `room` | the sandbox that buildah runs in |
+//! | `sources` | which images a Dockerfile takes from registries |
 //! | `action` | one execution: build, keep, push |
 //! | [`registry`] | a registry's images: push, pull, what goes with an image |
 //! | [`credentials`] | the worker's own credentials for registries |
@@ -21,7 +23,9 @@ mod parameters;
 mod plan;
 mod refusal;
 pub mod registry;
+mod room;
 mod sbom;
+mod sources;
 
 pub(crate) use action::{Action, NAME, carry_out};
 pub(crate) use parameters::Container;

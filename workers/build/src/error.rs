@@ -61,6 +61,13 @@ pub(crate) enum Error {
     /// The commit could not be checked out.
     #[error("cannot check out {commit} of {url}: {problem}")]
     Checkout { url: String, commit: String, problem: String, permanent: bool },
+    /// A repository's path is none that this worker reads.
+    #[error(
+        "MAE-7006: cannot check out {url}: expected a repository below a directory that the worker's \
+         operator allows for checkouts (the operator names one with --checkout-root or \
+         MAESTRO_CHECKOUT_ROOTS; or check out by https:// or ssh://)"
+    )]
+    PathRefused { url: String },
     /// A command ended badly.
     #[error("{command}: {ended}{}", if tail.is_empty() { String::new() } else { format!("\n{tail}") })]
     Command { command: String, ended: Ended, tail: String },
@@ -137,6 +144,7 @@ impl Error {
             Self::Container(refusal) => refusal.is_transient(),
             Self::Parameters(_)
             | Self::Outside { .. }
+            | Self::PathRefused { .. }
             | Self::Command { .. }
             | Self::Overfull { .. }
             | Self::OutOfMemory { .. }

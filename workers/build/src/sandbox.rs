@@ -38,6 +38,7 @@ mod seccomp;
 mod size;
 mod view;
 
+pub(crate) use bubblewrap::Seen;
 pub(crate) use confine::variables_file;
 pub(crate) use confinement::{Confinement, Wanted, line};
 pub(crate) use disk::{Full, overfull};

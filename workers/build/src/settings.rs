@@ -48,6 +48,8 @@ pub struct Settings {
     pub caches: Option<PathBuf>,
     /// A Docker `config.json` with the worker's credentials for registries; no step sees it.
     pub registry_auth: Option<PathBuf>,
+    /// Directories below which a step may check a repository out by its path; none where empty.
+    pub checkout_roots: Vec<PathBuf>,
 }
 
 impl Settings {
@@ -76,6 +78,7 @@ impl Settings {
             host,
             caches: None,
             registry_auth: None,
+            checkout_roots: Vec::new(),
         }
     }
 
@@ -89,6 +92,12 @@ impl Settings {
     pub fn with_registry_auth(mut self, file: Option<PathBuf>) -> Self {
         // Programs that are given it run elsewhere.
         self.registry_auth = file.map(|file| std::path::absolute(&file).unwrap_or(file));
+        self
+    }
+
+    /// The same, with repositories below `roots` checked out by their paths.
+    pub fn with_checkout_roots(mut self, roots: Vec<PathBuf>) -> Self {
+        self.checkout_roots = roots;
         self
     }
 }

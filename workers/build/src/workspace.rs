@@ -1,5 +1,6 @@
 //! What a step works in: a directory filled from a git commit, a tree and input artifacts.
 
+mod by_path;
 mod git;
 
 use std::path::{Path, PathBuf};
@@ -38,8 +39,13 @@ impl Filling<'_> {
             Workspace::Tree { digest } => self.put_tree(*digest, root, "workspace").await?,
             Workspace::Git { url, commit } => {
                 let variables = environment::of_host(self.settings, self.places);
-                let checkout =
-                    git::Checkout { url, commit, directory: root, variables: &variables };
+                let checkout = git::Checkout {
+                    url,
+                    commit,
+                    directory: root,
+                    variables: &variables,
+                    roots: &self.settings.checkout_roots,
+                };
                 checkout.run(self.stop, self.log).await?;
             }
         }

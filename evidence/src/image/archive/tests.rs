@@ -4,6 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, Header};
 
+use super::super::LAYER_BYTES_MAX;
 use super::*;
 
 /// An entry whose name is written as it is, which `tar` itself would refuse to.
@@ -27,7 +28,7 @@ fn archive(entries: &[(Header, &[u8])]) -> Vec<u8> {
 
 fn scanned(bytes: &[u8]) -> Result<(Digest, Root), Error> {
     let mut root = Root::default();
-    let digest = scan("layer", bytes, false, &mut root)?;
+    let (digest, _) = scan("layer", bytes, (false, LAYER_BYTES_MAX), &mut root)?;
     Ok((digest, root))
 }
 
@@ -89,9 +90,10 @@ fn what_is_cut_short_or_no_archive_is_refused() {
     packed.write_all(&whole).expect("packed");
     let packed = packed.finish().expect("packed");
     let mut root = Root::default();
-    let digest = scan("layer", &packed[..], true, &mut root).expect("scanned");
+    let most = (true, LAYER_BYTES_MAX);
+    let (digest, _) = scan("layer", &packed[..], most, &mut root).expect("scanned");
     assert_eq!(digest, Digest::of(&whole));
-    scan("layer", &packed[..packed.len() - 4], true, &mut root).expect_err("refused");
+    scan("layer", &packed[..packed.len() - 4], most, &mut root).expect_err("refused");
 }
 
 #[test]

@@ -66,6 +66,7 @@ impl<'a> Sandboxes<'a> {
             cache_names: self.caches.names.clone(),
             name,
             loopback: self.loopback.as_ref(),
+            builder: None,
         };
         Confinement::make(host, place, &self.wanted, Some(&self.execution.log)).map(Some)
     }

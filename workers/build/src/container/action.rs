@@ -7,14 +7,11 @@ use maestro_kit::evidence::image::{self, Base, Built, Layout, Platform, Recipe, 
 use maestro_kit::evidence::sbom::ROLE as SBOM_ROLE;
 use maestro_kit::evidence::store::ArtifactStore;
 use maestro_kit::evidence::tree::{self, Limits, Placer};
-use maestro_kit::log::LogSink;
-use maestro_kit::redact::Redactor;
 use maestro_schemas::artifact::{Artifact, TREE_MEDIA_TYPE};
 use maestro_schemas::outcome::{Outcome, Outputs};
 use maestro_schemas::sandbox::Isolation;
 use maestro_schemas::task::Task;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::buildah;
 use super::credentials::Credentials;
@@ -24,11 +21,11 @@ use super::plan::{self, Names};
 use super::refusal::Refusal;
 use super::registry::{self, Client};
 use super::sbom;
-use crate::command::CommandLine;
+use crate::attempt::Running;
 use crate::environment::{self, Places, Variables};
 use crate::error::Error;
 use crate::outputs;
-use crate::process::{self, Channel, Process, Sink, Tail};
+use crate::sandbox::{self, Host};
 use crate::settings::Settings;
 use crate::workspace::{inside, plain};
 
@@ -42,6 +39,8 @@ const LAYOUT_ROLE: &str = "image-layout";
 /// What an execution works with; its workspace has been filled.
 pub(crate) struct Action<'a> {
     pub(crate) settings: &'a Settings,
+    /// What sandboxes there are; absent where the worker has none.
+    pub(crate) host: Option<&'a Host>,
     pub(crate) task: &'a Task,
     pub(crate) with: &'a Container,
     pub(crate) places: &'a Places,
@@ -49,8 +48,7 @@ pub(crate) struct Action<'a> {
     /// The execution's own directory.
     pub(crate) scratch: &'a Path,
     pub(crate) store: &'a ArtifactStore,
-    pub(crate) log: &'a LogSink,
-    pub(crate) stop: &'a CancellationToken,
+    pub(crate) running: Running<'a>,
 }
 
 /// Builds the image, keeps it, and pushes it where that was asked for and can be done.
@@ -62,17 +60,17 @@ pub(crate) async fn carry_out(action: &Action<'_>) -> Result<Outcome, Error> {
     // Before the work, so that a file that cannot be read is not found out after it.
     let credentials = Credentials::read(action.settings.registry_auth.as_deref());
     let credentials = credentials.map_err(Refusal::from)?;
-    let out = action.scratch.join("image");
-    let built = action.build(&names, &out).await?;
+    let out = action.out();
+    let built = action.build(&names, &credentials, &out).await?;
     let digest = built.manifest.digest;
     let line = format!("built {}@{digest}, {} bytes", names.repository, built.size);
-    action.log.line(&line).await;
+    action.running.log.line(&line).await;
     let mut artifacts = action.keep(&out, &built).await?;
     artifacts.extend(action.describe(&names, &out, &built).await?);
     let pushed = action.push(&names, &credentials, &out, &built).await?;
     if action.with.sign {
         let line = format!("the coordinator signs how {digest} was made, once the run has ended");
-        action.log.line(&line).await;
+        action.running.log.line(&line).await;
     }
     artifacts.extend(action.keep_declared(&out).await?);
     Ok(Outcome::Succeeded { outputs: outputs(&names, &built, pushed), artifacts })
@@ -111,10 +109,15 @@ impl Action<'_> {
         }
     }
 
-    async fn build(&self, names: &Names, out: &Path) -> Result<Built, Error> {
+    async fn build(
+        &self,
+        names: &Names,
+        credentials: &Credentials,
+        out: &Path,
+    ) -> Result<Built, Error> {
         if let Some(dockerfile) = buildah::dockerfile(self.workspace, self.with).await? {
             self.permits_buildah()?;
-            return buildah::build(self, &dockerfile, names, out).await;
+            return buildah::build(self, &dockerfile, (names, credentials)).await;
         }
         let given = [
             ("context", self.with.context.is_some()),
@@ -130,7 +133,9 @@ impl Action<'_> {
 
     /// buildah makes the sandboxes of its commands itself, and cannot do so within one of ours.
     fn permits_buildah(&self) -> Result<(), Refusal> {
-        let confined = self.task.isolation.filter(|wanted| *wanted != Isolation::Plain);
+        // One of the strict pool asks for it, whatever it says.
+        let confined =
+            sandbox::Wanted::of(self.task).isolation.filter(|wanted| *wanted != Isolation::Plain);
         let confined = confined.map(|wanted| format!("isolation: found {}", wanted.as_str()));
         let listed = self.task.network.as_ref().map(|_| "network: found a rule".to_owned());
         match confined.or(listed) {
@@ -152,7 +157,7 @@ impl Action<'_> {
         if with.files.is_none() {
             let place = changes.workdir.as_deref().unwrap_or("/");
             let line = format!("no Dockerfile and no `files`: all files go to {place}");
-            self.log.line(&line).await;
+            self.running.log.line(&line).await;
         }
         let make = move || {
             let wanted = Wanted {
@@ -202,7 +207,7 @@ impl Action<'_> {
         let (subject, out) = (sbom::subject(names, built), out.to_owned());
         let found = self.thread(move || sbom::describe(&out, &subject)).await??;
         let line = format!("sbom: {} packages, by {}", found.components, found.sources.join(", "));
-        self.log.line(&line).await;
+        self.running.log.line(&line).await;
         outputs::put_sbom(self.store, found).await.map(Some)
     }
 
@@ -255,7 +260,7 @@ impl Action<'_> {
         let registry = &reference.registry;
         let reason = match self.with.push {
             Some(false) => Some("`push` is false".to_owned()),
-            None if credentials.of(registry).is_none() => {
+            None if credentials.of(registry, &reference.repository).is_none() => {
                 let helped = credentials.is_helped(registry);
                 let more = if helped { " but by a helper program, which is not run" } else { "" };
                 Some(format!("no credentials for {registry}{more}"))
@@ -263,7 +268,7 @@ impl Action<'_> {
             _ => None,
         };
         if let Some(reason) = reason {
-            self.log.line(&format!("not pushed: {reason}")).await;
+            self.running.log.line(&format!("not pushed: {reason}")).await;
             return Ok(false);
         }
         let layout = Layout::open(out).map_err(Refusal::from)?;
@@ -275,7 +280,7 @@ impl Action<'_> {
         let pushed = self.unless_stopped(pushed).await?.map_err(Refusal::from)?;
         for reference in &names.references {
             let line = format!("pushed {reference}@{}", pushed.digest);
-            self.log.line(&line).await;
+            self.running.log.line(&line).await;
         }
         Ok(true)
     }
@@ -284,20 +289,6 @@ impl Action<'_> {
     /// load code, and this one runs in no sandbox.
     pub(super) fn variables(&self) -> Variables {
         environment::of_host(self.settings, self.places)
-    }
-
-    /// Runs a program in the workspace; its output goes to the log.
-    pub(super) async fn run(&self, line: &CommandLine, variables: &Variables) -> Result<(), Error> {
-        let process = Process { line, directory: self.workspace, variables, confinement: None };
-        let mut tail = Tail::default();
-        let log = Channel::of(self.log, &Redactor::default());
-        let mut sink = Sink { tail: &mut tail, log: Some(log) };
-        let ended = process::run(process, self.stop, &mut sink).await?;
-        if ended.success() {
-            return Ok(());
-        }
-        let (command, tail) = (line.to_string(), tail.text());
-        Err(Error::Command { command, ended, tail })
     }
 
     /// Does something with an image that blocks.
@@ -317,6 +308,6 @@ impl Action<'_> {
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
-        self.stop.run_until_cancelled(work).await.ok_or(Error::Stopped)
+        self.running.stop.run_until_cancelled(work).await.ok_or(Error::Stopped)
     }
 }

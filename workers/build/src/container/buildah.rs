@@ -1,20 +1,32 @@
-//! A Dockerfile, built by buildah: no daemon, no mounts, one layer upon the base, times of 1970.
+//! A Dockerfile, built by buildah: no daemon, one layer upon the base, times of 1970.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use maestro_kit::evidence::image::{Base, Built, Changes, Layout, Recipe, adopt, compose, pack};
 
+use nix::unistd::geteuid;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
 use super::action::Action;
+use super::credentials::Credentials;
 use super::parameters::Container;
 use super::plan::{self, Names};
 use super::refusal::Refusal;
+use super::registry::is_loopback;
+use super::room::Doing;
+use super::sources;
 use crate::command::CommandLine;
-use crate::environment::Variables;
 use crate::error::Error;
 use crate::parameters::Word;
 use crate::workspace::{inside, plain};
 
+/// What the commands of a Dockerfile are not to do: leave their root, make devices, forge packets and
+/// records of audits.
+const FORBIDDEN: [&str; 4] = ["CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_NET_RAW", "CAP_AUDIT_WRITE"];
+/// How much of a Dockerfile is looked through for images.
+const DOCKERFILE_BYTES_MAX: u64 = 1 << 20;
 /// What is looked for where no Dockerfile is named.
 const NAMES: [&str; 2] = ["Dockerfile", "Containerfile"];
 /// Takes images by their digests from wherever a Dockerfile says, as Debian's own policy does.
@@ -53,72 +65,150 @@ pub(super) async fn dockerfile(
     Ok(None)
 }
 
-/// Builds a Dockerfile into a layout at `out`.
+/// Builds a Dockerfile into a layout.
 pub(super) async fn build(
     action: &Action<'_>,
     dockerfile: &Path,
-    names: &Names,
-    out: &Path,
+    (names, credentials): (&Names, &Credentials),
 ) -> Result<Built, Error> {
     check(action.with)?;
     if !is_installed(&action.settings.path) {
         return Err(Refusal::no_buildah().into());
     }
-    let line = command(action, dockerfile, out).await?;
-    let mut variables: Variables = action.variables();
-    variables.insert("BUILDAH_ISOLATION".into(), "chroot".into());
-    action.log.line(&format!("$ {line}")).await;
-    let ended = action.run(&line, &variables).await;
-    let removed = tokio::fs::remove_dir_all(storage(action)).await;
-    ended?;
-    if let Err(error) = removed {
-        tracing::debug!(%error, "buildah's storage goes with the execution's directory");
+    for directory in [action.storage(), action.out()] {
+        tokio::fs::create_dir_all(&directory)
+            .await
+            .map_err(|source| Error::files("cannot make", &directory, source))?;
     }
-    let (out, tags) = (out.to_owned(), names.tags.clone());
+    let kitchen = Kitchen::of(action).await?;
+    let built = async {
+        kitchen.fetch(dockerfile, credentials).await?;
+        kitchen.build(dockerfile).await
+    };
+    let built = built.await;
+    kitchen.clear().await;
+    built?;
+    let (out, tags) = (action.out(), names.tags.clone());
     let own = action.scratch.to_owned();
     action.blocking(move || adopt(&out, &tags, Some(&own))).await
 }
 
-fn storage(action: &Action<'_>) -> PathBuf {
-    action.scratch.join("buildah")
+/// What both of buildah's runs are told.
+struct Kitchen<'a> {
+    action: &'a Action<'a>,
+    policy: PathBuf,
 }
 
-async fn command(action: &Action<'_>, dockerfile: &Path, out: &Path) -> Result<CommandLine, Error> {
-    let with = action.with;
-    let context = match &with.context {
-        Some(path) => {
-            let found = inside(action.workspace, plain(path), "context").await?;
-            found.filter(|path| path.is_dir()).ok_or_else(|| {
-                let what = format!("context: found no directory {path:?} in the workspace");
-                Refusal::parameter(what, "its path is relative to the workspace")
-            })?
+impl<'a> Kitchen<'a> {
+    async fn of(action: &'a Action<'a>) -> Result<Self, Error> {
+        Ok(Self { action, policy: policy(action).await? })
+    }
+
+    /// Fetches the images that the worker has credentials for, which the build then finds.
+    async fn fetch(&self, dockerfile: &Path, credentials: &Credentials) -> Result<(), Error> {
+        let Some(file) = &self.action.settings.registry_auth else { return Ok(()) };
+        let with = self.action.with;
+        let text = read(dockerfile).await?;
+        for image in sources::images(&text, &with.build_args, !plan::is_upon_nothing(with)) {
+            let (registry, repository) = sources::place(&image);
+            if credentials.of(registry, repository).is_none() {
+                continue;
+            }
+            let mut words = self.words(&["pull", "--quiet"]);
+            words.extend(["--authfile".into(), text_of(file)]);
+            words.extend(with.platform.iter().map(|platform| format!("--platform={platform}")));
+            if is_loopback(registry) {
+                words.push("--tls-verify=false".into());
+            }
+            words.push(format!("docker://{image}"));
+            let files = vec![file.clone(), self.policy.clone()];
+            match self.action.buildah(Doing::Fetching, &line(&words), files).await {
+                // Whether it is needed, the build will tell.
+                Ok(()) | Err(Error::Command { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
-        None => action.workspace.to_owned(),
-    };
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let storage = storage(action);
-    let mut words: Vec<String> = ["buildah", "--storage-driver", "vfs"].map(Into::into).into();
-    words.extend(["--root".into(), text(&storage.join("root"))]);
-    words.extend(["--runroot".into(), text(&storage.join("run"))]);
-    words.extend(["build", "--isolation", "chroot", "--format", "oci"].map(Into::into));
-    words.extend(["--disable-compression=false", "--layers=false", "--timestamp"].map(Into::into));
-    words.push(plan::epoch(action.task)?.unwrap_or(0).to_string());
-    words.extend(["--signature-policy".into(), text(&policy(action).await?)]);
-    if let Some(file) = &action.settings.registry_auth {
-        words.extend(["--authfile".into(), text(file)]);
+        Ok(())
     }
-    if !plan::is_upon_nothing(with) {
-        words.push(format!("--from=oci-archive:{}", text(&base(action).await?)));
+
+    async fn build(&self, dockerfile: &Path) -> Result<(), Error> {
+        let (action, with) = (self.action, self.action.with);
+        let context = context(action).await?;
+        let mut words = self.words(&["build", "--isolation", "chroot", "--format", "oci"]);
+        words.extend(["--disable-compression=false", "--layers=false"].map(Into::into));
+        words.extend(FORBIDDEN.map(|name| format!("--cap-drop={name}")));
+        words.extend(["--timestamp".into(), plan::epoch(action.task)?.unwrap_or(0).to_string()]);
+        let mut files = vec![self.policy.clone()];
+        if !plan::is_upon_nothing(with) {
+            let base = base(action).await?;
+            words.push(format!("--from=oci-archive:{}", text_of(&base)));
+            files.push(base);
+        }
+        words.extend(with.platform.iter().map(|platform| format!("--platform={platform}")));
+        words.extend(with.target.iter().map(|target| format!("--target={target}")));
+        words.extend(pairs("--build-arg", &with.build_args));
+        words.extend(pairs("--label", &with.labels));
+        words.push(format!("--file={}", text_of(dockerfile)));
+        words.push(format!("--tag=oci:{}:maestro", text_of(&action.out())));
+        words.push(text_of(&context));
+        action.buildah(Doing::Building, &line(&words), files).await
     }
-    words.extend(with.platform.iter().map(|platform| format!("--platform={platform}")));
-    words.extend(with.target.iter().map(|target| format!("--target={target}")));
-    words.extend(pairs("--build-arg", &with.build_args));
-    words.extend(pairs("--label", &with.labels));
-    words.push(format!("--file={}", text(dockerfile)));
-    words.push(format!("--tag=oci:{}:maestro", text(out)));
-    words.push(text(&context));
+
+    /// The words that a command begins with.
+    fn words(&self, command: &[&str]) -> Vec<String> {
+        let storage = self.action.storage();
+        let mut words: Vec<String> = ["buildah", "--storage-driver", "vfs"].map(Into::into).into();
+        words.extend(["--root".into(), text_of(&storage.join("root"))]);
+        words.extend(["--runroot".into(), text_of(&storage.join("run"))]);
+        words.extend(command.iter().map(|word| (*word).to_owned()));
+        words.extend(["--signature-policy".into(), text_of(&self.policy)]);
+        words
+    }
+
+    /// Removes what buildah worked with. Of a worker that is not root, some of it is other users'.
+    async fn clear(&self) {
+        let storage = self.action.storage();
+        let mut words = self.action.becoming_root();
+        words.extend(["rm", "-rf", "--"].map(Into::into));
+        words.push(text_of(&storage));
+        let removed = match geteuid().is_root() {
+            true => tokio::fs::remove_dir_all(&storage).await.map_err(|error| error.to_string()),
+            false => self.action.clear(&line(&words)).await.map_err(|error| error.to_string()),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "buildah's storage stays behind");
+        }
+    }
+}
+
+fn text_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn line(words: &[String]) -> CommandLine {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    Ok(CommandLine::of(&words))
+    CommandLine::of(&words)
+}
+
+/// The beginning of a Dockerfile, which names its images.
+async fn read(dockerfile: &Path) -> Result<String, Error> {
+    let failed = |source| Error::files("cannot read", dockerfile, source);
+    let mut bytes = Vec::new();
+    let file = File::open(dockerfile).await.map_err(failed)?;
+    file.take(DOCKERFILE_BYTES_MAX).read_to_end(&mut bytes).await.map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+async fn context(action: &Action<'_>) -> Result<PathBuf, Error> {
+    let Some(path) = &action.with.context else {
+        return Ok(action.scratch.join("workspace"));
+    };
+    let found = inside(action.workspace, plain(path), "context").await?;
+    let found = found.filter(|path| path.is_dir());
+    Ok(found.ok_or_else(|| {
+        let what = format!("context: found no directory {path:?} in the workspace");
+        Refusal::parameter(what, "its path is relative to the workspace")
+    })?)
 }
 
 /// The base, read whole, as one file: of a directory buildah would take the path for a name, which

@@ -31,10 +31,13 @@ pub enum Credential {
     IdentityToken(String),
 }
 
-/// Credentials by registry.
+/// A registry, and what stands before the names of repositories in it that something is for; empty for all.
+type Place = (String, String);
+
+/// Credentials by registry, and by what is in it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    by_registry: BTreeMap<String, Credential>,
+    by_place: BTreeMap<Place, Credential>,
     /// Registries whose credentials a helper program would have to be asked for.
     helped: Vec<String>,
 }
@@ -103,27 +106,34 @@ impl Credentials {
             let (line, column) = (error.line(), error.column());
             format!("line {line}, column {column}: expected a Docker config.json with `auths`")
         })?;
-        let mut by_registry = BTreeMap::new();
+        let mut by_place = BTreeMap::new();
         for (key, entry) in file.auths {
-            let registry = registry_of(&key);
+            let (registry, below) = (registry_of(&key), below(&key));
             match credential(entry) {
-                Ok(Some(credential)) => drop(by_registry.insert(registry, credential)),
+                Ok(Some(credential)) => drop(by_place.insert((registry, below), credential)),
                 Ok(None) => {}
                 Err(problem) => return Err(format!("auths of {registry}: {problem}")),
             }
         }
         let helped = file.helpers.keys().map(|key| registry_of(key)).collect();
-        Ok(Self { by_registry, helped })
+        Ok(Self { by_place, helped })
     }
 
-    /// What there is for a registry.
-    pub fn of(&self, registry: &str) -> Option<&Credential> {
-        self.by_registry.get(&registry_of(registry))
+    /// What there is for a repository of a registry: that of the longest name before it.
+    pub fn of(&self, registry: &str, repository: &str) -> Option<&Credential> {
+        let registry = registry_of(registry);
+        let above = repository.rmatch_indices('/').filter_map(|(at, _)| repository.get(..at));
+        let places = [repository].into_iter().chain(above).chain([""]);
+        places
+            .into_iter()
+            .find_map(|below| self.by_place.get(&(registry.clone(), below.to_owned())))
     }
 
     /// Whether only a helper program, which is not run, would know.
     pub fn is_helped(&self, registry: &str) -> bool {
-        self.of(registry).is_none() && self.helped.contains(&registry_of(registry))
+        let registry = registry_of(registry);
+        let has = self.by_place.keys().any(|(known, _)| *known == registry);
+        !has && self.helped.contains(&registry)
     }
 }
 
@@ -135,6 +145,18 @@ fn registry_of(key: &str) -> String {
         "docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
         _ => host,
     }
+}
+
+/// What a key names below its registry, as `team` of `ghcr.io/team`. Docker's own keys have a scheme and a
+/// path that says nothing.
+fn below(key: &str) -> String {
+    let path = match key.contains("://") {
+        true => "",
+        false => key.split_once('/').map_or("", |(_, path)| path),
+    };
+    // Older ones are written without the scheme.
+    let path = path.trim_matches('/');
+    if matches!(path, "v1" | "v2") { String::new() } else { path.to_owned() }
 }
 
 fn credential(entry: Entry) -> Result<Option<Credential>, &'static str> {
@@ -163,7 +185,7 @@ impl fmt::Debug for Credential {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.by_registry.keys()).finish()
+        f.debug_list().entries(self.by_place.keys()).finish()
     }
 }
 
@@ -184,14 +206,41 @@ mod tests {
             user: user.into(),
             password: password.into(),
         };
-        assert_eq!(credentials.of("ghcr.io"), Some(&password("me", "secret:part")));
-        assert_eq!(credentials.of("docker.io"), Some(&password("hub", "secret2")));
+        let of = |registry: &str| credentials.of(registry, "me/app");
+        assert_eq!(of("ghcr.io"), Some(&password("me", "secret:part")));
+        assert_eq!(of("docker.io"), Some(&password("hub", "secret2")));
         let token = Credential::IdentityToken("secret3".into());
-        assert_eq!(credentials.of("example.com:5000"), Some(&token));
-        assert_eq!((credentials.of("empty.example"), credentials.of("other")), (None, None));
+        assert_eq!(of("example.com:5000"), Some(&token));
+        assert_eq!((of("empty.example"), of("other")), (None, None));
         assert!(credentials.is_helped("gcr.io") && !credentials.is_helped("ghcr.io"));
         let shown = format!("{credentials:?} {token:?}");
         assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_for_a_part_of_a_registry_is_not_shown_for_the_rest() {
+        let text = br#"{"auths": {
+            "a.example/team": {"username": "team", "password": "x"},
+            "a.example/team/deep": {"username": "deep", "password": "x"},
+            "b.example/team": {"username": "some", "password": "x"},
+            "b.example": {"username": "all", "password": "x"}
+        }}"#;
+        let credentials = Credentials::parse(text).expect("credentials");
+        let user = |registry: &str, repository: &str| match credentials.of(registry, repository) {
+            Some(Credential::Password { user, .. }) => user.clone(),
+            _ => "nobody".to_owned(),
+        };
+        for (registry, repository, expected) in [
+            ("a.example", "team/app", "team"),
+            ("a.example", "team", "team"),
+            ("a.example", "team/deep/app", "deep"),
+            ("a.example", "teams/app", "nobody"),
+            ("a.example", "other", "nobody"),
+            ("b.example", "team/app", "some"),
+            ("b.example", "other", "all"),
+        ] {
+            assert_eq!(user(registry, repository), expected, "{registry}/{repository}");
+        }
     }
 
     #[test]

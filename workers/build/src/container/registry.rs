@@ -23,6 +23,7 @@ mod image;
 mod manifest;
 mod referrers;
 
+pub(super) use client::is_loopback;
 pub use client::{Client, Repository};
 pub use error::Error;
 pub use image::{Pushed, pull, push};

@@ -1,11 +1,15 @@
 //! The words that bubblewrap is started with: namespaces of its own, and of the host's files those
 //! that a step needs.
 
+mod builder;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::view::{ETC, View};
 use crate::environment::Places;
+pub(crate) use builder::Seen;
+pub(super) use builder::{args_of_builder, prepare_builder};
 
 /// The user and group that a step is, whoever the worker is.
 const USER: &str = "1000";

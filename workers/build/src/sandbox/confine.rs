@@ -20,6 +20,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{dup2_stdin, getppid};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use seccompiler::BpfProgram;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Rlimits;
@@ -55,8 +56,20 @@ pub(super) struct Spec {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Means {
     Plain,
-    Landlock { read: Vec<PathBuf>, write: Vec<PathBuf>, offline: bool },
-    Bubblewrap { program: PathBuf, args: Vec<String> },
+    Landlock {
+        read: Vec<PathBuf>,
+        write: Vec<PathBuf>,
+        offline: bool,
+    },
+    Bubblewrap {
+        program: PathBuf,
+        args: Vec<String>,
+    },
+    /// Bubblewrap around a program that makes sandboxes itself; `start` is what starts it.
+    Builder {
+        start: Vec<String>,
+        args: Vec<String>,
+    },
 }
 
 /// Why there is no step, as it stands in `status`.
@@ -149,9 +162,24 @@ fn become_step(
             }
         }
         Means::Bubblewrap { program: bubblewrap, args: own } => {
-            let handed = Handed::of(status, &variables).map_err(set_up("hand filters over"))?;
+            // In namespaces of its own, a step may open sockets: they lead nowhere.
+            let filters = seccomp::filters(true).map_err(set_up("make a filter"))?;
+            let handed =
+                Handed::of(status, &variables, &filters).map_err(set_up("hand filters over"))?;
             let mut command = Command::new(bubblewrap);
             command.env_clear().args(handed.args()).args(own).arg("--").arg(program).args(args);
+            return Err(set_up("start bubblewrap")(command.exec()));
+        }
+        Means::Builder { start, args: own } => {
+            let filters = [seccomp::of_builders().map_err(set_up("make a filter"))?];
+            let handed =
+                Handed::of(status, &variables, &filters).map_err(set_up("hand filters over"))?;
+            let (first, rest) =
+                start.split_first().map_or(("bwrap", start.as_slice()), |(f, r)| (f, r));
+            let mut command = Command::new(first);
+            // They are the worker's own, and what makes the namespace for users needs them.
+            command.env_clear().envs(variables).args(rest);
+            command.args(handed.args()).args(own).arg("--").arg(program).args(args);
             return Err(set_up("start bubblewrap")(command.exec()));
         }
     }
@@ -211,11 +239,9 @@ struct Handed {
 }
 
 impl Handed {
-    fn of(status: &File, variables: &Variables) -> io::Result<Self> {
+    fn of(status: &File, variables: &Variables, filters: &[BpfProgram]) -> io::Result<Self> {
         let status = status.try_clone()?;
         fcntl(&status, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        // In namespaces of its own, a step may open sockets: they lead nowhere.
-        let filters = seccomp::filters(true)?;
         let filters = filters.iter().map(|filter| kept(c"filter", &seccomp::bytes(filter)));
         // Words that no other process reads, as it would those of a command line.
         let mut words = b"--clearenv\0".to_vec();

@@ -176,7 +176,7 @@ impl Confinement {
     /// What starts `line` in it.
     pub(crate) fn command(&self, line: &CommandLine, directory: &Path) -> io::Result<Command> {
         let mut spec = self.spec.clone();
-        if let Means::Bubblewrap { args, .. } = &mut spec.means {
+        if let Means::Bubblewrap { args, .. } | Means::Builder { args, .. } = &mut spec.means {
             args.extend(["--chdir".to_owned(), directory.to_string_lossy().into_owned()]);
         }
         let _ = std::fs::remove_file(&spec.status);
@@ -251,6 +251,12 @@ fn means(
 ) -> io::Result<Means> {
     let view = || View::of(place.settings, &host.readable, place.places, &place.caches);
     match (level, &host.bubblewrap) {
+        (Level::Bubblewrap, Some(tool)) if let Some(seen) = place.builder => {
+            bubblewrap::prepare_builder(own)?;
+            let args =
+                bubblewrap::args_of_builder(&view(), seen, place.places, (own, &host.helper));
+            Ok(Means::Builder { start: seen.start(&tool.path), args })
+        }
         (Level::Bubblewrap, Some(tool)) => {
             bubblewrap::prepare(own)?;
             let socket = egress.map(Egress::socket);

@@ -10,6 +10,7 @@ use maestro_schemas::plan::Resources;
 use maestro_schemas::sandbox::{Isolation, Level, Limits, Network, Offered};
 use tokio_util::sync::CancellationToken;
 
+use super::bubblewrap::Seen;
 use super::confinement::{Confinement, Wanted};
 use super::landlock;
 use super::limits::{self, Holder};
@@ -72,6 +73,8 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a str,
     /// The network that they share; absent means that each has what it asks for.
     pub(crate) loopback: Option<&'a Loopback>,
+    /// What a program sees that makes sandboxes itself; absent for a step's commands.
+    pub(crate) builder: Option<&'a Seen>,
 }
 
 impl Host {
@@ -196,6 +199,7 @@ impl Host {
             cache_names,
             name: "step",
             loopback: None,
+            builder: None,
         };
         let confinement = Confinement::make(self, place, &wanted, None)?;
         // Another program than the helper would not say this.

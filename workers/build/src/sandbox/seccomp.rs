@@ -65,6 +65,23 @@ const REFUSED: [i64; 48] = [
     libc::SYS_userfaultfd,
 ];
 
+/// Of these what makes sandboxes cannot do without.
+const BUILDERS: [i64; 13] = [
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_pivot_root,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+];
+
 /// Families of sockets that a step may open.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
@@ -139,6 +156,16 @@ pub(super) fn filters(sockets: bool) -> io::Result<[BpfProgram; 2]> {
     Ok([program(refused, libc::EPERM)?, program(unknown, libc::ENOSYS)?])
 }
 
+/// The filter of a program that makes sandboxes itself, and files of every mode.
+pub(super) fn of_builders() -> io::Result<BpfProgram> {
+    let calls = REFUSED.iter().filter(|call| !BUILDERS.contains(call));
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
+        calls.map(|call| (*call, Vec::new())).collect();
+    let typing = TYPING.iter().map(|request| is_request(*request));
+    refused.insert(libc::SYS_ioctl, typing.collect::<io::Result<_>>()?);
+    program(refused, libc::EPERM)
+}
+
 /// A filter as the kernel and bubblewrap take it.
 pub(super) fn bytes(program: &BpfProgram) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(program.len() * 8);
@@ -209,5 +236,6 @@ mod tests {
                 assert_eq!(bytes(&filter).len(), filter.len() * 8);
             }
         }
+        assert!(of_builders().expect("a filter").len() < 4_096);
     }
 }

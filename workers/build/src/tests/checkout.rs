@@ -17,6 +17,15 @@ fn git(directory: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
+/// A bench whose worker reads repositories below it.
+fn allowing() -> Bench {
+    let mut bench = Bench::new();
+    let settings = Settings::from_variables(std::env::vars());
+    let roots = vec![bench.directory.path().to_owned()];
+    bench.pool = BuildPool::new(settings.with_checkout_roots(roots));
+    bench
+}
+
 /// A bare repository with two commits on `main`; the commits, the older first.
 fn repository(bench: &Bench) -> (String, [String; 2]) {
     let work = bench.path("work");
@@ -43,7 +52,7 @@ fn checkout(url: &str, commit: &str, script: &str) -> Task {
 
 #[tokio::test]
 async fn the_commit_that_was_named_is_checked_out() {
-    let bench = Bench::new();
+    let bench = allowing();
     let (url, commits) = repository(&bench);
     for commit in &commits {
         success(bench.carry_out(checkout(&url, commit, "cat file; git rev-parse HEAD")).await);
@@ -53,8 +62,29 @@ async fn the_commit_that_was_named_is_checked_out() {
 }
 
 #[tokio::test]
+async fn a_path_is_checked_out_only_below_what_the_workers_operator_allows() {
+    let mut bench = Bench::new();
+    let (url, [commit, _]) = repository(&bench);
+    let settings = Settings::from_variables(std::env::vars());
+    let other = bench.path("other");
+    std::fs::create_dir(&other).expect("a folder");
+    std::os::unix::fs::symlink(bench.path("bare.git"), other.join("link.git")).expect("a link");
+    let link = format!("file://{}", other.join("link.git").display());
+    for roots in [Vec::new(), vec![other]] {
+        bench.pool = BuildPool::new(settings.clone().with_checkout_roots(roots));
+        for url in [&url, &link] {
+            let failure = permanent(bench.carry_out(checkout(url, &commit, "cat file")).await);
+            for part in ["MAE-7006", url, "--checkout-root", "MAESTRO_CHECKOUT_ROOTS"] {
+                assert!(failure.message.contains(part), "{part}: {}", failure.message);
+            }
+        }
+    }
+    assert_eq!(bench.log().await, "", "nothing of it was read");
+}
+
+#[tokio::test]
 async fn a_commit_that_is_not_there_is_a_permanent_failure() {
-    let bench = Bench::new();
+    let bench = allowing();
     let (url, _) = repository(&bench);
     let absent = "0123456789abcdef0123456789abcdef01234567";
     let failure = permanent(bench.carry_out(checkout(&url, absent, "true")).await);
@@ -83,7 +113,7 @@ async fn an_address_that_runs_programs_is_refused() {
 
 #[tokio::test]
 async fn a_name_that_is_no_commit_is_refused() {
-    let bench = Bench::new();
+    let bench = allowing();
     let (url, commits) = repository(&bench);
     for commit in ["main", "HEAD", "", "--all", &commits[0][..12]] {
         permanent(bench.carry_out(checkout(&url, commit, "true")).await);
@@ -92,7 +122,7 @@ async fn a_name_that_is_no_commit_is_refused() {
 
 #[tokio::test]
 async fn hooks_and_submodules_of_a_repository_do_nothing() {
-    let bench = Bench::new();
+    let bench = allowing();
     let (url, _) = repository(&bench);
     let work = bench.path("work");
     git(&work, &["submodule", "--quiet", "add", &url, "sub"]);

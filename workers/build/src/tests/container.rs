@@ -5,6 +5,8 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::task::TaskInput;
 
 use super::*;
+use crate::container::credentials::Credentials;
+use crate::container::registry::Client;
 
 /// A step with two files in its workspace.
 async fn container(bench: &Bench, with: Value) -> Task {
@@ -199,4 +201,47 @@ async fn a_registry_that_is_not_there_fails_the_step_for_another_try() {
     assert_eq!(failure.class, FailureClass::Transient, "{failure:?}");
     assert!(failure.message.contains("MAE-7035"), "{}", failure.message);
     assert!(!bench.log().await.contains("pushed"), "nothing was");
+}
+
+#[tokio::test]
+async fn a_step_of_the_strict_pool_builds_no_dockerfile_whatever_it_says() {
+    let bench = Bench::new();
+    let mut step = container(&bench, json!({"dockerfile": "run.sh"})).await;
+    step.pool = crate::STRICT_POOL.parse().expect("a name");
+    let failure = permanent(bench.carry_out(step).await);
+    for part in ["MAE-7030", "isolation: found strict", "Dockerfile"] {
+        assert!(failure.message.contains(part), "{part}: {}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_answers_byte_by_byte_is_not_waited_for() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let dripping = tokio::spawn(async move {
+        let mut clients = tokio::task::JoinSet::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            clients.spawn(async move {
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    asked.push(client.read_u8().await.expect("a request"));
+                }
+                let mut open = client.write_all(head).await;
+                while open.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    open = client.write_all(b" ").await;
+                }
+            });
+        }
+    });
+    let client = Client::new(Credentials::default()).expect("a client");
+    let client = client.with_answer_max(Duration::from_millis(300));
+    let reference = format!("{address}/service").parse().expect("a reference");
+    let repository = client.reader(&reference).expect("a repository");
+    let asking = tokio::time::timeout(Duration::from_secs(30), repository.resolve("latest"));
+    let error = asking.await.expect("it is not waited for").expect_err("no answer");
+    assert!(error.to_string().contains("takes longer than 300ms"), "{error}");
+    dripping.abort();
 }

@@ -2,24 +2,24 @@
 //!
 //! The repository is hostile: no hook, no submodule, no protocol but those named here, no question
 //! to a terminal, none of the worker's own git settings; and the commit that was checked out is
-//! compared with the one that was asked for.
+//! compared with the one that was asked for. A path is one below what the worker's operator allows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use maestro_kit::log::LogSink;
 use tokio_util::sync::CancellationToken;
 
+use super::by_path;
 use crate::command::CommandLine;
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::process::{self, Process, Sink, Tail};
 
 /// What goes before every git command.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "protocol.allow=never",
-    "protocol.file.allow=always",
     "protocol.https.allow=always",
     "protocol.ssh.allow=always",
     "protocol.ext.allow=never",
@@ -28,6 +28,9 @@ const SETTINGS: [&str; 11] = [
     "advice.detachedHead=false",
     "init.defaultBranch=main",
 ];
+
+/// How much of an address is told, in characters.
+const URL_MAX: usize = 300;
 
 /// What git says when trying again will not help.
 const PERMANENT: [&str; 10] = [
@@ -51,25 +54,27 @@ pub(super) struct Checkout<'a> {
     pub(super) directory: &'a Path,
     /// The host's variables.
     pub(super) variables: &'a Variables,
+    /// Below which directories a path may lie.
+    pub(super) roots: &'a [PathBuf],
 }
 
 impl Checkout<'_> {
     /// Fetches the commit alone where the server lets one, else all branches, and checks it out.
     pub(super) async fn run(&self, stop: &CancellationToken, log: &LogSink) -> Result<(), Error> {
         self.check()?;
+        let url = &*self.address().await?;
         let git = |words: &'static [&'static str], more: &[&str]| {
-            let line = settings().args(words).args(more);
+            let line = settings(self.is_by_path()).args(words).args(more);
             async move { self.git(line, stop, log).await }
         };
         git(&["init", "--quiet"], &[]).await?;
-        let alone =
-            git(&["fetch", "--quiet", "--no-tags", "--depth=1", "--"], &[self.url, self.commit]);
+        let alone = git(&["fetch", "--quiet", "--no-tags", "--depth=1", "--"], &[url, self.commit]);
         if let Err(error) = alone.await {
             if !matches!(&error, Error::Checkout { problem, .. } if refuses_commits(problem)) {
                 return Err(error);
             }
             let all = "+refs/heads/*:refs/remotes/origin/*";
-            git(&["fetch", "--quiet", "--no-tags", "--"], &[self.url, all]).await?;
+            git(&["fetch", "--quiet", "--no-tags", "--"], &[url, all]).await?;
         }
         git(&["checkout", "--quiet", "--detach"], &[self.commit]).await?;
         let head = git(&["rev-parse", "--verify", "HEAD"], &[]).await?;
@@ -95,6 +100,22 @@ impl Checkout<'_> {
             return Err(self.failed(problem.into(), true));
         }
         Ok(())
+    }
+
+    /// The address that git is given: of a path, where that really leads.
+    async fn address(&self) -> Result<String, Error> {
+        if !self.is_by_path() {
+            return Ok(self.url.to_owned());
+        }
+        let (url, roots) = (self.url.to_owned(), self.roots.to_vec());
+        let resolving = tokio::task::spawn_blocking(move || by_path::resolved(&url, &roots));
+        let found = resolving.await.map_err(|_| Error::ShuttingDown)?;
+        let url = || masked(self.url, self.url).chars().take(URL_MAX).collect();
+        found.ok_or_else(|| Error::PathRefused { url: url() })
+    }
+
+    fn is_by_path(&self) -> bool {
+        self.url.starts_with(by_path::SCHEME)
     }
 
     /// Runs git and returns the end of what it wrote, which also goes to the log.
@@ -135,7 +156,7 @@ impl Checkout<'_> {
 
     fn failed(&self, problem: String, permanent: bool) -> Error {
         Error::Checkout {
-            url: masked(self.url, self.url).chars().take(300).collect(),
+            url: masked(self.url, self.url).chars().take(URL_MAX).collect(),
             commit: self.commit.chars().take(40).collect(),
             problem,
             permanent,
@@ -160,9 +181,11 @@ fn masked(text: &str, url: &str) -> String {
 /// A git command being put together.
 struct Line(Vec<String>);
 
-fn settings() -> Line {
+/// What goes before every command; only a path that was looked at is read as one.
+fn settings(is_by_path: bool) -> Line {
     let mut words = vec!["git".to_owned()];
-    for setting in SETTINGS {
+    let files = if is_by_path { "protocol.file.allow=always" } else { "protocol.file.allow=never" };
+    for setting in SETTINGS.into_iter().chain([files]) {
         words.extend(["-c".to_owned(), setting.to_owned()]);
     }
     Line(words)

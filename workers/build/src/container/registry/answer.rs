@@ -18,13 +18,21 @@ const REFUSAL_BYTES_MAX: usize = 64 << 10;
 const TOLD_MAX: usize = 300;
 
 impl Repository {
-    /// The bytes of an answer, of at most `most`.
+    /// The bytes of an answer, of at most `most`; one that comes byte by byte is not waited for.
     pub(super) async fn body(
         &self,
         response: Response,
         most: usize,
         doing: &str,
     ) -> Result<Bytes, Error> {
+        let reading = self.whole(response, most, doing);
+        tokio::time::timeout(self.client.answer_max, reading).await.unwrap_or_else(|_| {
+            let problem = format!("its answer takes longer than {:?}", self.client.answer_max);
+            Err(Error::Unreachable { registry: self.registry.clone(), problem })
+        })
+    }
+
+    async fn whole(&self, response: Response, most: usize, doing: &str) -> Result<Bytes, Error> {
         let status = response.status().as_u16();
         let mut bytes = BytesMut::new();
         let mut stream = response.bytes_stream();

@@ -29,7 +29,7 @@ impl Repository {
         challenge: Challenge,
         doing: &str,
     ) -> Result<Option<HeaderValue>, Error> {
-        let credential = self.client.credentials.of(&self.registry);
+        let credential = self.client.credentials.of(&self.registry, &self.name);
         match (challenge, credential) {
             (Challenge::Basic, Some(Credential::Password { user, password })) => {
                 Ok(header(&basic(user, password)))

@@ -16,6 +16,8 @@ use crate::container::credentials::Credentials;
 const CONNECT: Duration = Duration::from_secs(10);
 /// For the next bytes of an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// For all of an answer that is read into memory.
+const ANSWER_MAX: Duration = Duration::from_mins(2);
 /// How often one request is made in all where the other side is busy or gone.
 const TRIES: u32 = 3;
 /// The pause before the second try; it doubles.
@@ -29,6 +31,7 @@ pub struct Client {
     here: reqwest::Client,
     away: reqwest::Client,
     pub(super) credentials: Credentials,
+    pub(super) answer_max: Duration,
     /// Held while a list under a tag is read, changed and written.
     pub(super) lists: Arc<Mutex<()>>,
 }
@@ -50,7 +53,13 @@ impl Client {
     pub fn new(credentials: Credentials) -> Result<Self, Error> {
         let unable = |error: reqwest::Error| Error::Unable { problem: error.to_string() };
         let (here, away) = (build(true).map_err(unable)?, build(false).map_err(unable)?);
-        Ok(Self { here, away, credentials, lists: Arc::default() })
+        Ok(Self { here, away, credentials, answer_max: ANSWER_MAX, lists: Arc::default() })
+    }
+
+    /// The same, which waits so long for all of an answer, but for the bytes of layers.
+    pub fn with_answer_max(mut self, most: Duration) -> Self {
+        self.answer_max = most;
+        self
     }
 
     /// The repository that a reference is of, to read and to write.
@@ -99,7 +108,7 @@ fn build(is_here: bool) -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// Whether a host, with or without a port, is this very machine.
-pub(super) fn is_loopback(host: &str) -> bool {
+pub(in crate::container) fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
