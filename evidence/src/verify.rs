@@ -44,6 +44,8 @@ pub struct Question {
     /// The fingerprint of the root that must have signed the list of keys; absent means that the
     /// list's own word is taken.
     pub root: Option<Digest>,
+    /// A signed list of keys that somebody has beside: the newest of its root counts.
+    pub keys: Option<Vec<u8>>,
     /// The one artifact that is asked about; absent means all.
     pub artifact: Option<Digest>,
     /// What must hold besides.
@@ -63,7 +65,7 @@ pub struct Finding {
     pub root: Option<Digest>,
     /// Whether the root is the one that was asked for, and not only the directory's own word.
     pub root_is_known: bool,
-    /// When the list of keys was made, by which an image was verified.
+    /// When the list of keys was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys_made_on: Option<Moment>,
     /// The key that signed the manifest.
@@ -177,6 +179,8 @@ fn opened(directory: &Path, question: &Question, finding: &mut Finding) -> Optio
     if !files::is_root(directory, trust.root()) {
         finding.fail(CHANGED, file::ROOT, "it is not the root of the list of keys");
     }
+    let trust = newest(trust, question, finding)?;
+    finding.keys_made_on = Some(trust.ring().made_at);
     let signed = |statement: &Statement<RunEvidence>| Some(statement.predicate.signed_on);
     match verified(&manifest, &trust, signed) {
         Ok((key, statement)) => {
@@ -207,6 +211,19 @@ fn trusted(keys: &[u8], question: &Question, finding: &mut Finding) -> Option<Tr
         return None;
     }
     Some(trust)
+}
+
+/// The directory's list, or the one that somebody has beside where that is newer.
+fn newest(own: Trust, question: &Question, finding: &mut Finding) -> Option<Trust> {
+    let Some(beside) = &question.keys else { return Some(own) };
+    match Trust::open(beside, Some(own.root())) {
+        Ok(beside) if beside.is_newer_than(&own) => Some(beside),
+        Ok(_) => Some(own),
+        Err(error) => {
+            finding.fail(SIGNATURE, file::KEYS, format!("the one that was given: {error}"));
+            None
+        }
+    }
 }
 
 /// A statement whose signature holds, by a key that was good when the statement says it was signed.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use maestro_evidence::verify::{Question, directory};
+use serde_json::Value;
 
 use crate::session::Session;
 
@@ -25,6 +26,16 @@ stages:
         with: { script: 'tar --mtime=@0 -cf app.tar dist' }
         artifacts: { app: app.tar }
 "#;
+
+/// Changes the stack's own keys.
+pub fn keys(session: &Session, words: &[&str]) {
+    let text = session.read(".maestro/credentials.json").unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let mut command = session.command(&[&["keys"], words, &["--keys", ".maestro/keys"]].concat());
+    command.env("MAESTRO_KEY_PASSPHRASE", all["secrets"]["keys"].as_str().unwrap());
+    let output = command.env_remove("MAESTRO_ROOT_PASSPHRASE").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
 
 /// Every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -98,4 +109,28 @@ fn what_somebody_expects_is_held_against_what_was_signed() {
     assert!(refused.stdout.contains("MAE-7095"), "{}", refused.stdout);
     let refused = session.run(&["verify", "last", "--expect", "none.toml"]).ends_with(1);
     assert!(refused.stderr.contains("MAE-7096"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_key_that_was_revoked_a_moment_ago_is_known_as_revoked_by_whoever_verifies_an_export() {
+    let session = Session::new(PIPELINE);
+    session.run(&["run"]).ends_with(0);
+    session.run(&["evidence", "export", "last", "--to", "before"]).ends_with(0);
+    let before = session.offline_json(&["verify", "--dir", "before"]);
+    let (root, key) = (before["root"].as_str().unwrap(), before["key"].as_str().unwrap());
+    keys(&session, &["rotate"]);
+    keys(&session, &["revoke", key, "--reason", "laptop stolen"]);
+
+    // Nothing is signed in between.
+    session.run(&["evidence", "export", "last", "--to", "after"]).ends_with(0);
+    let after = session.offline(&["verify", "--dir", "after", "--root", root]).ends_with(1);
+    assert!(after.stdout.contains("laptop stolen"), "{}", after.stdout);
+    let asked = session.run(&["verify", "last"]).ends_with(1);
+    assert!(asked.stdout.contains("laptop stolen"), "{}", asked.stdout);
+    session.offline(&["verify", "--dir", "before", "--root", root]).ends_with(0);
+    let newer = ["verify", "--dir", "before", "--keys", "after/keys.json"];
+    let known = session.offline(&newer).ends_with(1);
+    assert!(known.stdout.contains("laptop stolen"), "{}", known.stdout);
+    let older = ["verify", "--dir", "after", "--keys", "before/keys.json"];
+    session.offline(&older).ends_with(1);
 }

@@ -50,7 +50,6 @@ pub async fn write(
     }
     let manifest = signed(client, run).await?;
     let bundle = checked(file::MANIFEST, manifest, client.evidence_file(run, manifest).await?)?;
-    let keys = client.signed_keys().await?;
     let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let place = tempfile::Builder::new()
         .prefix(".maestro-")
@@ -58,14 +57,16 @@ pub async fn write(
         .map_err(Error::file("write in", parent))?;
     let at = |name: &str| place.path().join(name);
     put(&at(file::MANIFEST), &bundle)?;
-    put(&at(file::KEYS), &keys)?;
-    if let Ok(trust) = Trust::open(&keys, None) {
-        put(&at(file::ROOT), trust.root().pem().as_bytes())?;
-    }
     let (links, executable) = (Vec::new(), HashSet::new());
     let mut writing = Writing { client, run, place: place.path(), output, links, executable };
     let files = writing.files(&bundle).await?;
     let promotions = promotions::write(client, run, place.path(), output).await?;
+    // Asked last, so that no key is revoked while the rest is fetched and not known to be.
+    let keys = client.signed_keys().await?;
+    put(&at(file::KEYS), &keys)?;
+    if let Ok(trust) = Trust::open(&keys, None) {
+        put(&at(file::ROOT), trust.root().pem().as_bytes())?;
+    }
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755))
         .map_err(Error::file("write", path))?;
     fs::rename(place.path(), path).map_err(Error::file("write", path))?;

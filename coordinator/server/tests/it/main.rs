@@ -14,6 +14,7 @@ mod api_cost;
 mod api_cost_policy;
 mod api_events;
 mod api_hostile;
+mod api_keys;
 mod api_logs;
 mod api_objects;
 mod api_processes;
