@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use maestro_evidence::verify::{Question, directory};
 use serde_json::Value;
 
+use crate::audit::in_database;
 use crate::session::Session;
 
 const PIPELINE: &str = r#"
@@ -133,4 +134,60 @@ fn a_key_that_was_revoked_a_moment_ago_is_known_as_revoked_by_whoever_verifies_a
     assert!(known.stdout.contains("laptop stolen"), "{}", known.stdout);
     let older = ["verify", "--dir", "after", "--keys", "before/keys.json"];
     session.offline(&older).ends_with(1);
+}
+
+#[test]
+fn what_a_run_made_that_ended_a_moment_ago_is_waited_for_and_what_nobody_made_is_not() {
+    let session = Session::new(PIPELINE);
+    session.run(&["run"]).ends_with(0);
+    session.run(&["artifacts", "get", "last", "build/pack", "app", "-o", "app.tar"]).ends_with(0);
+    session.run(&["verify", "app.tar"]).ends_with(0);
+
+    // It is as if it were not signed yet.
+    in_database(
+        &session,
+        &[
+            "create table signed as select * from evidence",
+            "create table stated as select * from evidence_subject",
+            "update evidence set manifest = null, due_at = 'infinity'",
+            "delete from evidence_subject",
+        ],
+    );
+    let mut waiting = session.spawn(&["verify", "app.tar", "--local"]);
+    waiting.says("has ended and is not signed yet: waiting at most 20 s");
+    session.write("other.tar", "nobody made it");
+    let refused = session.run(&["verify", "other.tar"]).ends_with(6);
+    assert!(!refused.stderr.contains("waiting"), "{}", refused.stderr);
+    in_database(
+        &session,
+        &[
+            "insert into evidence_subject select * from stated",
+            "update evidence e set manifest = s.manifest from signed s where s.run = e.run",
+        ],
+    );
+    let done = waiting.done().ends_with(0);
+    assert!(done.stdout.contains("verified"), "{}", done.stdout);
+
+    in_database(&session, &["update evidence set manifest = null"]);
+    let given_up = session.run(&["verify", "last"]).ends_with(6);
+    let said = ["waiting at most 20 s", "signed evidence of run_", "within 20 s"];
+    assert!(said.iter().all(|words| given_up.stderr.contains(words)), "{}", given_up.stderr);
+    in_database(
+        &session,
+        &["update evidence e set manifest = s.manifest from signed s where s.run = e.run"],
+    );
+}
+
+#[test]
+fn the_evidence_of_a_run_that_goes_on_is_refused_at_once() {
+    let script = "until [ -e go ]; do sleep 0.05; done";
+    let pipeline = format!(
+        "name: p\nstages:\n  - name: s\n    steps:\n      - name: a\n        run: shell\n        with: {{ script: '{script}' }}\n"
+    );
+    let session = Session::new(&pipeline);
+    session.run(&["run", "--detach"]).ends_with(0);
+    let refused = session.run(&["verify", "last"]).ends_with(6);
+    assert!(refused.stderr.contains("which is running"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("waiting at most"), "{}", refused.stderr);
+    session.run(&["runs", "cancel", "last"]);
 }

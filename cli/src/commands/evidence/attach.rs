@@ -15,7 +15,6 @@ use serde_json::json;
 
 use super::image::{self, Access, ImageName, To};
 use super::write;
-use super::write::maker;
 use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -55,7 +54,7 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
         Some(dir) => dir,
         None => {
             let target = target::connect(global).await?;
-            let run = maker(&target.client, digest).await?;
+            let run = target.client.made_by(digest).await?.run;
             let dir = place.path().join("evidence");
             write(&target.client, run, &dir, output).await?;
             dir

@@ -37,6 +37,7 @@ use crate::store::evidence::{self, Due};
 use crate::store::{self, key_ring, plan, run};
 use files::Files;
 use keys::Keys;
+pub(crate) use made::is_made;
 
 /// How often runs that are due are looked for.
 const PERIOD: Duration = Duration::from_millis(500);

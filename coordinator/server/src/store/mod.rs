@@ -49,6 +49,7 @@ pub mod step;
 pub mod submission;
 pub mod tested;
 pub mod token;
+pub mod unsigned;
 
 use sqlx::PgConnection;
 

@@ -16,6 +16,7 @@ mod api_events;
 mod api_hostile;
 mod api_keys;
 mod api_logs;
+mod api_made;
 mod api_objects;
 mod api_processes;
 mod api_prompts;
