@@ -7,12 +7,14 @@
 //! | [`records`] | what do the records say of the run and of its attempts |
 //! | [`chain`] | is each artifact the subject of a good statement, back to the sources |
 //! | [`promotions`] | where may which artifact go, by summaries that were signed later |
+//! | [`audit`] | what was asked of the run, by entries of the audit log with their proofs |
 //! | [`image`] | the same of an image, by what is attached to it in a registry |
 //! | [`expect`] | is it what somebody expected of it |
 //!
 //! First the list of keys by its root, then the manifest by a key of the list, then the rest by the
 //! manifest. Each failure names its file; what was established is said in words.
 
+pub mod audit;
 pub mod chain;
 pub mod expect;
 mod files;
@@ -31,6 +33,7 @@ use crate::key::{KeyId, PublicKey};
 use crate::moment::Moment;
 use crate::statement::Statement;
 use crate::statement::run::{RunEvidence, file};
+use audit::Logged;
 use chain::Link;
 use expect::Expectation;
 use promotions::Promoted;
@@ -88,6 +91,9 @@ pub struct Finding {
     /// Where artifacts may go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub promotions: Vec<Promoted>,
+    /// What was asked of the run, as far as it is proven to stand in the audit log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Logged>,
     /// What does not hold, the first link first; at most [`FAILURES_MAX`].
     pub failures: Vec<Failure>,
 }
@@ -123,6 +129,8 @@ pub const CONTRADICTION: &str = "MAE-7093";
 pub const BROKEN: &str = "MAE-7094";
 /// A promotion that cannot be believed.
 pub const PROMOTION: &str = "MAE-7097";
+/// An entry of the audit log that cannot be believed.
+pub const AUDIT: &str = "MAE-7098";
 /// Something else than was expected.
 pub const UNEXPECTED: &str = "MAE-7095";
 
@@ -145,6 +153,7 @@ pub fn directory(directory: &Path, question: &Question) -> Finding {
         };
         let of = (&listing, question.artifact);
         promotions::check(directory, &manifest, of, &mut finding);
+        audit::check(directory, &manifest, &records.commands, &mut finding);
         question.expect.of_run(&manifest.statement, &records, &mut finding);
         let all: Vec<&chain::Stated> = statements.iter().collect();
         question.expect.of_statements(&all, &mut finding);

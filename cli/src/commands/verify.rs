@@ -271,6 +271,16 @@ fn tell(finding: &Finding, paint: Paint) -> String {
         let where_to = paint.bold(&clean(&one.environment));
         format!("may go {where_to} {}\n       verified {} by key {}", one.artifact, one.at, one.key)
     }));
+    lines.extend(finding.entries.iter().map(|one| {
+        let (what, who) = (paint.bold(&clean(&one.action)), clean(&one.actor));
+        format!(
+            "asked  {what} {}\n       by {who} {}, entry {} of {}",
+            one.id,
+            one.at,
+            one.place,
+            clean(&one.log)
+        )
+    }));
     for failure in &finding.failures {
         let (code, file) = (failure.code, clean(&failure.file));
         lines.push(format!(

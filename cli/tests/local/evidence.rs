@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use maestro_evidence::log::ticket::Ticket;
 use maestro_evidence::verify::{Question, directory};
 use serde_json::Value;
 
@@ -190,4 +191,36 @@ fn the_evidence_of_a_run_that_goes_on_is_refused_at_once() {
     assert!(refused.stderr.contains("which is running"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("waiting at most"), "{}", refused.stderr);
     session.run(&["runs", "cancel", "last"]);
+}
+
+#[test]
+fn what_was_asked_of_a_run_is_proven_to_stand_in_the_audit_log_and_a_changed_entry_is_named() {
+    let session = Session::new(PIPELINE);
+    session.run(&["run"]).ends_with(0);
+    session.run(&["evidence", "export", "last", "--to", "out"]).ends_with(0);
+    let found = session.offline_json(&["verify", "--dir", "out"]);
+    let entries = found["entries"].as_array().unwrap();
+    let asked = (entries.len(), &entries[0]["action"], &entries[0]["actor"]);
+    assert_eq!(asked, (1, &"submit".into(), &"local".into()), "{found}");
+    let id = entries[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("out/audit/{id}.tlog-proof");
+    let offline = ["audit", "verify", "--proof", &path, "--key", "out/keys.json"];
+    session.offline(&offline).ends_with(0);
+
+    let proof = session.read(&path).unwrap();
+    let mut changed = Ticket::parse(&proof).unwrap();
+    changed.entry = String::from_utf8(changed.entry).unwrap().replace("local", "mallo").into();
+    session.write(&path, &changed.text());
+    let refused = session.offline(&["verify", "--dir", "out"]).ends_with(1);
+    let words = ["MAE-7098", &format!("audit/{id}.tlog-proof")];
+    assert!(words.iter().all(|words| refused.stdout.contains(words)), "{}", refused.stdout);
+
+    // An entry of another run proves nothing of this one.
+    session.write(&path, &proof);
+    session.run(&["run"]).ends_with(0);
+    session.run(&["evidence", "export", "last", "--to", "other"]).ends_with(0);
+    let other = std::fs::read_dir(session.path("other/audit")).unwrap().next().unwrap().unwrap();
+    std::fs::copy(other.path(), session.path("out/audit").join(other.file_name())).unwrap();
+    let refused = session.offline(&["verify", "--dir", "out"]).ends_with(1);
+    assert!(refused.stdout.contains("it is about another run"), "{}", refused.stdout);
 }

@@ -117,6 +117,12 @@ impl Trust {
         &self.ring
     }
 
+    /// The keys that nobody revoked, whenever they were good: for texts that say no time.
+    pub fn unrevoked(&self) -> impl Iterator<Item = &PublicKey> {
+        let all = self.keys.iter().zip(&self.ring.keys);
+        all.filter(|(_, entry)| entry.revoked.is_none()).map(|((_, key), _)| key)
+    }
+
     /// Whether both are lists of one root, and this one was made after the other.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         self.root == other.root && self.ring.made_at > other.ring.made_at

@@ -1,6 +1,5 @@
 //! Keys that a log may be signed with: from files, or by the server's list of a root that is known.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -76,39 +75,28 @@ impl Trusted {
     }
 
     /// All keys; of lists those that nobody revoked.
-    pub(super) fn keys(&self) -> Result<Vec<PublicKey>, Error> {
-        let listed = self.lists.iter().flat_map(|list| &list.ring().keys);
-        let good = listed.filter(|key| key.revoked.is_none());
-        let good = good.map(|key| PublicKey::from_pem(&key.public_key, "a key of the list"));
-        let good: Vec<PublicKey> = good.collect::<Result<_, _>>()?;
-        Ok(self.named.iter().cloned().chain(good).collect())
+    pub(super) fn keys(&self) -> Vec<PublicKey> {
+        let listed = self.lists.iter().flat_map(Trust::unrevoked);
+        self.named.iter().chain(listed).cloned().collect()
     }
 
     /// Says which keys these are, and by whose word.
     pub(super) fn tell(&self, output: Output) {
-        let prints = |keys: &[PublicKey]| {
-            spoken(&keys.iter().map(PublicKey::fingerprint).collect::<BTreeSet<_>>())
-        };
         if !self.named.is_empty() {
             output.talk(&format!("keys   {}, as they were given", prints(&self.named)));
         }
         for list in &self.lists {
             let (root, on) = (list.root().fingerprint(), list.ring().made_at);
-            let good = list.ring().keys.iter().filter(|key| key.revoked.is_none());
-            let good = good.filter_map(|key| PublicKey::from_pem(&key.public_key, "a key").ok());
-            output.talk(&format!(
-                "keys   {}, by their list of {on}",
-                prints(&good.collect::<Vec<_>>())
-            ));
+            output.talk(&format!("keys   {}, by their list of {on}", prints(list.unrevoked())));
             output.talk(&format!("root   {root}"));
         }
     }
 
     /// The same as a document.
-    pub(super) fn document(&self) -> Result<Value, Error> {
-        let keys: Vec<Digest> = self.keys()?.iter().map(PublicKey::fingerprint).collect();
+    pub(super) fn document(&self) -> Value {
+        let keys: Vec<Digest> = self.keys().iter().map(PublicKey::fingerprint).collect();
         let list = |list: &Trust| json!({ "root": list.root().fingerprint(), "made_on": list.ring().made_at });
-        Ok(json!({ "keys": keys, "lists": self.lists.iter().map(list).collect::<Vec<_>>() }))
+        json!({ "keys": keys, "lists": self.lists.iter().map(list).collect::<Vec<_>>() })
     }
 
     fn roots(&self) -> impl Iterator<Item = Digest> {
@@ -128,6 +116,11 @@ impl Trusted {
         }
         Ok(())
     }
+}
+
+/// Some of their fingerprints.
+fn prints<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> String {
+    spoken(&keys.into_iter().map(PublicKey::fingerprint).collect())
 }
 
 fn no_root(list: Option<&Trust>) -> Error {
@@ -213,7 +206,7 @@ mod tests {
         for texts in [[&former, &newer], [&newer, &former]] {
             let mut trusted = Trusted::default();
             texts.iter().for_each(|text| trusted.add(text, "x").unwrap());
-            assert_eq!(trusted.keys().unwrap(), [other.public().clone()]);
+            assert_eq!(trusted.keys(), [other.public().clone()]);
         }
     }
 }

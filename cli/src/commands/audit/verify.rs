@@ -69,7 +69,7 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
     let Some(newest) = client.audit_checkpoint().await? else {
         return nothing(&log, args.since.as_deref(), &trusted, output);
     };
-    let keys = trusted.keys()?;
+    let keys = trusted.keys();
     let signed = Signed { key: NoteKey { name: &log.origin, keys: &keys }, newest };
     let (heads, others) = signed.heads(client, args.since.as_deref(), &log).await?;
     let compared = compare(client, heads, &others).await?;
@@ -182,7 +182,7 @@ fn tell(
     if output.is_json() {
         return output.json(&json!({
             "origin": log.origin, "size": head.size, "root": head.root,
-            "trusted": trusted.document()?, "later": compared.later, "waiting": log.waiting,
+            "trusted": trusted.document(), "later": compared.later, "waiting": log.waiting,
             "findings": compared.findings.iter().map(document).collect::<Vec<Value>>(),
         }));
     }
@@ -230,11 +230,11 @@ fn prove(path: &Path, trusted: &Trusted, output: Output) -> Result<Exit, Error> 
     let text = keys::bounded(path, TICKET_BYTES_MAX)?;
     let what = path.display().to_string();
     let failed = |source| Error::Proof { what, source };
-    let (ticket, head) = verified(&text, &trusted.keys()?).map_err(failed)?;
+    let (ticket, head) = verified(&text, &trusted.keys()).map_err(failed)?;
     let entry = String::from_utf8_lossy(&ticket.entry).into_owned();
     if output.is_json() {
         let entry: Value = serde_json::from_str(&entry)?;
-        let trusted = trusted.document()?;
+        let trusted = trusted.document();
         output.json(&json!({
             "place": ticket.index, "size": head.size, "trusted": trusted, "entry": entry,
         }))?;

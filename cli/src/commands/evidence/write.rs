@@ -18,7 +18,7 @@ use maestro_schemas::digest::Digest;
 use maestro_schemas::id::RunId;
 use tokio::time::{Instant, sleep};
 
-use super::promotions;
+use super::{audit, promotions};
 use crate::client::Client;
 use crate::commands::artifacts::fetch;
 use crate::error::Error;
@@ -62,6 +62,7 @@ pub async fn write(
     let mut writing = Writing { client, run, place: place.path(), output, links, executable };
     let files = writing.files(&bundle).await?;
     let promotions = promotions::write(client, run, place.path(), output).await?;
+    let entries = audit::write(client, run, place.path(), output).await?;
     // Asked last, so that no key is revoked while the rest is fetched and not known to be.
     let keys = client.signed_keys().await?;
     put(&at(file::KEYS), &keys)?;
@@ -73,7 +74,7 @@ pub async fn write(
     fs::rename(place.path(), path).map_err(Error::file("write", path))?;
     // It has its name now, and there is nothing to take away.
     let _ = place.keep();
-    Ok(files + promotions)
+    Ok(files + promotions + entries)
 }
 
 /// The digest of the run's manifest. A run that ended a moment ago is waited for, and no other.
