@@ -7,12 +7,14 @@
 //! | [`records`] | what do the records say of the run and of its attempts |
 //! | [`chain`] | is each artifact the subject of a good statement, back to the sources |
 //! | [`promotions`] | where may which artifact go, by summaries that were signed later |
+//! | [`audit`] | what was asked of the run, by entries of the audit log with their proofs |
 //! | [`image`] | the same of an image, by what is attached to it in a registry |
 //! | [`expect`] | is it what somebody expected of it |
 //!
 //! First the list of keys by its root, then the manifest by a key of the list, then the rest by the
 //! manifest. Each failure names its file; what was established is said in words.
 
+pub mod audit;
 pub mod chain;
 pub mod expect;
 mod files;
@@ -31,6 +33,7 @@ use crate::key::{KeyId, PublicKey};
 use crate::moment::Moment;
 use crate::statement::Statement;
 use crate::statement::run::{RunEvidence, file};
+use audit::Logged;
 use chain::Link;
 use expect::Expectation;
 use promotions::Promoted;
@@ -44,6 +47,8 @@ pub struct Question {
     /// The fingerprint of the root that must have signed the list of keys; absent means that the
     /// list's own word is taken.
     pub root: Option<Digest>,
+    /// A signed list of keys that somebody has beside: the newest of its root counts.
+    pub keys: Option<Vec<u8>>,
     /// The one artifact that is asked about; absent means all.
     pub artifact: Option<Digest>,
     /// What must hold besides.
@@ -63,7 +68,7 @@ pub struct Finding {
     pub root: Option<Digest>,
     /// Whether the root is the one that was asked for, and not only the directory's own word.
     pub root_is_known: bool,
-    /// When the list of keys was made, by which an image was verified.
+    /// When the list of keys was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys_made_on: Option<Moment>,
     /// The key that signed the manifest.
@@ -86,6 +91,9 @@ pub struct Finding {
     /// Where artifacts may go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub promotions: Vec<Promoted>,
+    /// What was asked of the run, as far as it is proven to stand in the audit log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Logged>,
     /// What does not hold, the first link first; at most [`FAILURES_MAX`].
     pub failures: Vec<Failure>,
 }
@@ -121,6 +129,8 @@ pub const CONTRADICTION: &str = "MAE-7093";
 pub const BROKEN: &str = "MAE-7094";
 /// A promotion that cannot be believed.
 pub const PROMOTION: &str = "MAE-7097";
+/// An entry of the audit log that cannot be believed.
+pub const AUDIT: &str = "MAE-7098";
 /// Something else than was expected.
 pub const UNEXPECTED: &str = "MAE-7095";
 
@@ -143,6 +153,7 @@ pub fn directory(directory: &Path, question: &Question) -> Finding {
         };
         let of = (&listing, question.artifact);
         promotions::check(directory, &manifest, of, &mut finding);
+        audit::check(directory, &manifest, &records.commands, &mut finding);
         question.expect.of_run(&manifest.statement, &records, &mut finding);
         let all: Vec<&chain::Stated> = statements.iter().collect();
         question.expect.of_statements(&all, &mut finding);
@@ -177,6 +188,8 @@ fn opened(directory: &Path, question: &Question, finding: &mut Finding) -> Optio
     if !files::is_root(directory, trust.root()) {
         finding.fail(CHANGED, file::ROOT, "it is not the root of the list of keys");
     }
+    let trust = newest(trust, question, finding)?;
+    finding.keys_made_on = Some(trust.ring().made_at);
     let signed = |statement: &Statement<RunEvidence>| Some(statement.predicate.signed_on);
     match verified(&manifest, &trust, signed) {
         Ok((key, statement)) => {
@@ -207,6 +220,19 @@ fn trusted(keys: &[u8], question: &Question, finding: &mut Finding) -> Option<Tr
         return None;
     }
     Some(trust)
+}
+
+/// The directory's list, or the one that somebody has beside where that is newer.
+fn newest(own: Trust, question: &Question, finding: &mut Finding) -> Option<Trust> {
+    let Some(beside) = &question.keys else { return Some(own) };
+    match Trust::open(beside, Some(own.root())) {
+        Ok(beside) if beside.is_newer_than(&own) => Some(beside),
+        Ok(_) => Some(own),
+        Err(error) => {
+            finding.fail(SIGNATURE, file::KEYS, format!("the one that was given: {error}"));
+            None
+        }
+    }
 }
 
 /// A statement whose signature holds, by a key that was good when the statement says it was signed.

@@ -209,9 +209,8 @@ fn knows_newer_keys(built: &Built, before: &Value) {
     let said = built.asked(&["--keys", &second]).found(0);
     let newer = on(&said);
     assert!(newer > on(before), "{said}");
-    // The server has a list from when it signs by it.
-    built.scene.run(&["promote", &built.digest, "--to", "staging"]);
-    assert_eq!(built.attach()["statements"], 4);
+    // Nothing was signed since, and the list that is attached is the one of now.
+    assert_eq!(built.attach()["statements"], 3);
     for words in [["--root", &*built.root], ["--keys", &*first]] {
         let said = built.asked(&words).found(0);
         assert_eq!(on(&said), newer, "of {words:?} the newest counts");
@@ -224,6 +223,10 @@ fn knows_newer_keys(built: &Built, before: &Value) {
     let said = built.asked(&["--keys", &revoked]).found(1);
     assert!(said["failures"].to_string().contains("was revoked at"), "{said}");
     built.asked(&["--root", &built.root]).found(0);
+    let refused = built.scene.refused(&["evidence", "attach", &built.image]);
+    assert!(refused.contains("was revoked at") && refused.contains("only the list"), "{refused}");
+    let said = built.asked(&["--root", &built.root]).found(1);
+    assert!(said["failures"].to_string().contains("was revoked at"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,17 +283,4 @@ async fn a_registry_that_asks_who_is_there_is_shown_the_credentials_of_a_file() 
     let (code, said) = ask(&["--root", &root, "--registry-auth", &file.display().to_string()]);
     assert!(code == Some(6) && said.contains("was not found"), "{code:?} {said}");
     assert!(!said.contains(AUTH), "{said}");
-}
-
-#[test]
-fn a_list_of_keys_is_for_an_image_only() {
-    for what in ["last", "sha256:5555555555555555555555555555555555555555555555555555555555555555"]
-    {
-        let mut command = Command::new(maestro());
-        let output = command.args(["verify", what, "--keys", "keys.json"]).output();
-        let output = output.expect("it starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("--keys is for an image in a registry"), "{said}");
-    }
 }

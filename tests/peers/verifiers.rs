@@ -84,13 +84,24 @@ impl Scene {
         serde_json::from_slice(&self.typed(&words).stdout).expect("JSON")
     }
 
+    /// What a command that uses the local stack says where it does not do what was asked.
+    pub fn refused(&self, words: &[&str]) -> String {
+        let output = self.command(&[words, &["--local"]].concat()).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     fn typed(&self, words: &[&str]) -> Output {
+        done(&mut self.command(words))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(maestro());
         command.args(words).current_dir(self.dir.path()).stdin(Stdio::null());
         for name in ["MAESTRO_SERVER", "MAESTRO_TOKEN", "MAESTRO_PROJECT"] {
             command.env_remove(name);
         }
-        done(&mut command)
+        command
     }
 
     /// Runs the pipeline twice, and writes the second run's evidence out.

@@ -38,6 +38,7 @@ Examples:
   maestro verify --dir evidence
   maestro verify dist/app.tar.gz --dir evidence --root sha256:5b1c…
   maestro verify --dir evidence --expect release.toml --json
+  maestro verify --dir evidence --keys keys.json
   maestro verify ghcr.io/intelgraph/service:1.4.0 --root sha256:5b1c…
   maestro verify last
   maestro verify dist/app.tar.gz")]
@@ -53,9 +54,9 @@ pub struct Args {
     /// A file of what is expected: builders, branch, steps and more.
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
-    /// Of an image in a registry: a signed list of keys. The newest of its root counts, be it this one or
-    /// attached.
-    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    /// A signed list of keys. The newest of its root counts, be it this one or the one that is attached, in
+    /// the directory, or fetched.
+    #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     #[command(flatten)]
     access: Access,
@@ -76,18 +77,16 @@ pub(super) enum What {
 /// Verifies.
 pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
     let what = what(args.what.as_deref())?;
-    if args.keys.is_some() && !matches!(what, What::Image(_)) {
-        return Err(Error::usage(
-            "--keys is for an image in a registry, and none is named",
-            "evidence that is fetched, or in a directory, brings its list of keys; --root names its root",
-        ));
-    }
     let expect = args.expect.as_deref().map(expectation).transpose()?.unwrap_or_default();
     let artifact = match what {
         What::Artifact(digest) => Some(digest),
         _ => None,
     };
-    let question = Question { root: args.root, artifact, expect };
+    let (root, keys) = match args.keys.map(|path| list(&path, args.root)).transpose()? {
+        Some((root, bytes)) => (Some(root), Some(bytes)),
+        None => (args.root, None),
+    };
+    let question = Question { root, keys, artifact, expect };
     let finding = match (args.dir, what) {
         (Some(dir), What::Run(_)) => {
             let dir = dir.display();
@@ -103,9 +102,7 @@ pub async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit
             ));
         }
         (Some(dir), _) => find(dir, question).await?,
-        (None, What::Image(name)) => {
-            attached(&name, args.keys.as_deref(), &args.access, question).await?
-        }
+        (None, What::Image(name)) => attached(&name, &args.access, question).await?,
         (None, what) => fetched(what, question, global, output).await?,
     };
     output.show(&finding, || tell(&finding, output.paint()))?;
@@ -139,23 +136,16 @@ async fn fetched(
 /// Reads what is attached to an image, and verifies it.
 async fn attached(
     name: &ImageName,
-    keys: Option<&Path>,
     access: &Access,
-    question: Question,
+    mut question: Question,
 ) -> Result<Finding, Error> {
-    let given = keys.map(|path| list(path, question.root)).transpose()?;
     let found = image::read(name, access).await?;
-    let (root, given) = match (given, question.root) {
-        (Some((root, bytes)), _) => (root, Some(bytes)),
-        (None, Some(root)) => (root, None),
-        (None, None) => return Err(no_root(name, &roots(&found.lists))),
-    };
-    let lists = found.lists.into_iter().chain(given);
+    let Some(root) = question.root else { return Err(no_root(name, &roots(&found.lists))) };
+    let lists = found.lists.into_iter().chain(question.keys.take());
     let keys = newest_list(lists, root).map_err(|problem| Error::NotFound {
         what: format!("a list of keys of {root} at {name} ({problem})"),
         hint: Some("`maestro evidence attach` attaches one, and --keys names a file of one".into()),
     })?;
-    let question = Question { root: Some(root), ..question };
     let verifying = move || verify_image(found.digest, &keys, &found.bundles, &question);
     let verifying = tokio::task::spawn_blocking(verifying);
     verifying.await.map_err(|error| Error::service("verify", error))
@@ -280,6 +270,16 @@ fn tell(finding: &Finding, paint: Paint) -> String {
     lines.extend(finding.promotions.iter().map(|one| {
         let where_to = paint.bold(&clean(&one.environment));
         format!("may go {where_to} {}\n       verified {} by key {}", one.artifact, one.at, one.key)
+    }));
+    lines.extend(finding.entries.iter().map(|one| {
+        let (what, who) = (paint.bold(&clean(&one.action)), clean(&one.actor));
+        format!(
+            "asked  {what} {}\n       by {who} {}, entry {} of {}",
+            one.id,
+            one.at,
+            one.place,
+            clean(&one.log)
+        )
     }));
     for failure in &finding.failures {
         let (code, file) = (failure.code, clean(&failure.file));

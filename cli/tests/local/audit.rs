@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::evidence::keys;
 use crate::session::{Done, PATIENCE, Session};
 
 const PIPELINE: &str = "name: p\nstages:\n  - name: s\n    steps:\n      - name: a\n        run: shell\n        with: { script: 'true' }\n";
@@ -99,8 +100,40 @@ fn what_was_done_is_listed_proven_and_verified() {
     let words = ["audit", "verify", "--key", KEYS, "--since", "last.checkpoint"];
     let grown = session.run(&words).ends_with(0);
     assert!(grown.stdout.contains("entries are as they were signed"), "{}", grown.stdout);
-    let trusting = session.run(&["audit", "verify"]).ends_with(0);
-    assert!(trusting.stderr.contains("the server's word is taken"), "{}", trusting.stderr);
+}
+
+#[test]
+fn the_server_s_list_of_keys_is_taken_where_its_root_is_named_and_on_no_word_of_its_own() {
+    let session = session();
+    let listed = session.offline_json(&["keys", "list", "--keys", ".maestro/keys"]);
+    let (root, key) = (&listed["root"], &listed["keys"][0]["fingerprint"]);
+    let [root, key] = [root, key].map(|text| text.as_str().unwrap().to_owned());
+
+    let unnamed = session.run(&["audit", "verify"]).ends_with(2);
+    for words in ["give --root or --key", &root] {
+        assert!(unnamed.stderr.contains(words), "{}", unnamed.stderr);
+    }
+    let by_root = session.run(&["audit", "verify", "--root", &root]).ends_with(0);
+    for words in [format!("keys   {key}, by their list of 2"), format!("root   {root}")] {
+        assert!(by_root.stderr.contains(&words), "{}", by_root.stderr);
+    }
+    let told = session.json(&["audit", "verify", "--root", &root]);
+    assert_eq!(told["trusted"]["keys"], serde_json::json!([key]));
+    assert_eq!(told["trusted"]["lists"][0]["root"], root.as_str());
+
+    let other = format!("sha256:{}", "5".repeat(64));
+    let strange = session.run(&["audit", "verify", "--root", &other]).ends_with(1);
+    assert!(strange.stderr.contains("MAE-7076"), "{}", strange.stderr);
+    assert!(strange.stderr.contains(&format!("of the root {root}")), "{}", strange.stderr);
+    session.run(&["audit", "verify", "--root", &other, "--key", KEYS]).ends_with(2);
+    let file = session.run(&["audit", "verify", "--key", KEYS]).ends_with(0);
+    assert!(file.stderr.contains(&format!("root   {root}")), "{}", file.stderr);
+
+    // What a key has signed counts no more once the server's list revokes it.
+    keys(&session, &["rotate"]);
+    keys(&session, &["revoke", &key, "--reason", "lost"]);
+    let revoked = session.run(&["audit", "verify", "--root", &root]).ends_with(1);
+    assert!(revoked.stderr.contains("no signature of a key that is known"), "{}", revoked.stderr);
 }
 
 #[test]

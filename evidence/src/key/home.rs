@@ -95,7 +95,7 @@ impl Home {
             former.valid_until = former.valid_until.min(now.plus(grace));
         }
         ring.keys.push(entry(&next.public, now, validity));
-        ring.made_at = now;
+        ring.made_at = after(&ring, now);
         self.write(&next.file(), next.text.as_bytes())?;
         self.seal(&ring, &root).await
     }
@@ -123,7 +123,7 @@ impl Home {
         if let Some(entry) = ring.keys.get_mut(place) {
             entry.revoked = Some(Revocation { at: now, reason: reason.to_owned() });
         }
-        ring.made_at = now;
+        ring.made_at = after(&ring, now);
         self.seal(&ring, &root).await
     }
 
@@ -252,6 +252,12 @@ fn entry(key: &PublicKey, from: Moment, validity: Duration) -> Entry {
     }
 }
 
+/// When the list that follows `former` is made: the newest counts, so it is later, also by a clock that was
+/// set back.
+fn after(former: &Ring, now: Moment) -> Moment {
+    now.max(former.made_at.plus(Duration::from_millis(1)))
+}
+
 fn file(what: &str, path: &Path, source: io::Error) -> Error {
     Error::File { what: format!("{what} {}", path.display()), source }
 }
@@ -295,6 +301,22 @@ mod tests {
         assert!(why.contains("stolen"), "{why}");
         assert_eq!(home.signer(SIGNING).unwrap().public(), &first);
         assert!(matches!(home.revoke(ROOT, "000000", "no").await, Err(Error::Home(_))));
+    }
+
+    #[tokio::test]
+    async fn a_list_is_newer_than_the_one_before_by_a_clock_that_was_set_back_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path().join("keys"));
+        home.init(ROOT, &next(), YEAR).await.unwrap();
+        let mut ahead = home.trust().unwrap().ring().clone();
+        ahead.made_at = Moment::now().plus(YEAR);
+        let former = home.seal(&ahead, &home.root(ROOT).unwrap()).await.unwrap();
+        let rotated = home.rotate(ROOT, &next(), YEAR, YEAR).await.unwrap();
+        assert!(rotated.is_newer_than(&former));
+        let first = ahead.keys[0].public_key.clone();
+        let first = PublicKey::from_pem(&first, "the first").unwrap().fingerprint().to_hex();
+        let revoked = home.revoke(ROOT, &first, "lost").await.unwrap();
+        assert!(revoked.is_newer_than(&rotated));
     }
 
     #[tokio::test]

@@ -117,6 +117,17 @@ impl Trust {
         &self.ring
     }
 
+    /// The keys that nobody revoked, whenever they were good: for texts that say no time.
+    pub fn unrevoked(&self) -> impl Iterator<Item = &PublicKey> {
+        let all = self.keys.iter().zip(&self.ring.keys);
+        all.filter(|(_, entry)| entry.revoked.is_none()).map(|((_, key), _)| key)
+    }
+
+    /// Whether both are lists of one root, and this one was made after the other.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        self.root == other.root && self.ring.made_at > other.ring.made_at
+    }
+
     /// Whether the list has the key `id`, good or not.
     pub fn has(&self, id: &KeyId) -> bool {
         self.keys.iter().any(|(known, _)| known == id)
@@ -176,6 +187,19 @@ mod tests {
         assert!(trust.key_at(&good, at(2_000)).unwrap_err().contains("valid from"));
         assert!(trust.key_at(&bad, at(1_200)).unwrap_err().contains("lost"));
         assert!(trust.key_at(&root.public().id(), at(1_200)).unwrap_err().contains("not in"));
+    }
+
+    #[tokio::test]
+    async fn the_newer_of_two_lists_is_told_of_one_root_only() {
+        let [root, other] = [(), ()].map(|()| LocalKey::generate().unwrap());
+        let made = async |root: &LocalKey, made_at: Moment| {
+            let ring = Ring { made_at, root: root.public().pem(), keys: Vec::new() };
+            Trust::open(&ring.signed(root).await.unwrap(), None).unwrap()
+        };
+        let (former, newer) = (made(&root, at(1)).await, made(&root, at(2)).await);
+        assert!(newer.is_newer_than(&former));
+        assert!(!former.is_newer_than(&newer) && !newer.is_newer_than(&newer));
+        assert!(!made(&other, at(3)).await.is_newer_than(&former));
     }
 
     #[tokio::test]

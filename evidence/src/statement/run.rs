@@ -52,6 +52,9 @@ pub mod file {
     /// The directory of summaries: which artifact may go where. They are signed when somebody promotes one,
     /// so the manifest does not name them.
     pub const PROMOTIONS: &str = "promotions";
+    /// The directory of entries of the audit log about the run, with their proofs. The log is signed on its
+    /// own, so the manifest does not name them.
+    pub const AUDIT: &str = "audit";
     /// The run's row.
     pub const RUN: &str = "run.json";
     /// The plan.

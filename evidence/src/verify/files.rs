@@ -10,7 +10,7 @@ use maestro_schemas::artifact::{Tree, TreeEntryKind};
 use maestro_schemas::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::{CHANGED, Finding, Manifest, UNLISTED, promotions};
+use super::{CHANGED, Finding, Manifest, UNLISTED, audit, promotions};
 use crate::key::PublicKey;
 use crate::statement::provenance::BYPRODUCTS;
 use crate::statement::run::{FILES_MAX, file};
@@ -230,7 +230,7 @@ fn walk(root: &Path, directory: &Path, listing: &Listing, finding: &mut Finding)
             }
             _ if [file::MANIFEST, file::KEYS, file::ROOT].contains(&name.as_str()) => {}
             // Written after the manifest, and believed by their own signatures.
-            Ok(kind) if kind.is_file() && promotions::is_one(&name) => {}
+            Ok(kind) if kind.is_file() && (promotions::is_one(&name) || audit::is_one(&name)) => {}
             _ if !listing.files.contains_key(&name) => {
                 finding.fail(UNLISTED, name, "a file that nobody signed");
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::digest::Digest;
-use maestro_schemas::id::{ExecutionId, RunId};
+use maestro_schemas::id::{CommandId, ExecutionId, RunId};
 use maestro_schemas::plan::{Plan, Workspace};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -30,6 +30,17 @@ pub(super) struct Records {
     attempts: BTreeMap<([u32; 3], u32), Attempt>,
     /// Ids of steps of which an attempt succeeded, or whose result was taken over.
     pub(super) succeeded: BTreeSet<String>,
+    /// What was asked of the run, by the command's id.
+    pub(super) commands: BTreeMap<String, Command>,
+}
+
+/// Something that was asked of the run, as far as it is compared.
+#[derive(Debug, Deserialize)]
+pub(super) struct Command {
+    command: String,
+    pub(super) actor: String,
+    pub(super) action: String,
+    pub(super) at_ms: u64,
 }
 
 /// An attempt, as far as it is compared.
@@ -80,6 +91,10 @@ pub(super) fn read(
         _ => finding.fail(CONTRADICTION, file::RUN, "it is not the run that the manifest names"),
     }
     records.plan = plan(directory, said.plan, finding);
+    for command in lines::<Command>(directory, file::COMMANDS, finding) {
+        let id = typed(&command.command, CommandId::from_uuid);
+        records.commands.insert(id, command);
+    }
     for path in listing.below(file::ATTEMPTS) {
         for attempt in lines::<Attempt>(directory, path, finding) {
             records.keep(attempt);

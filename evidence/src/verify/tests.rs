@@ -363,6 +363,35 @@ async fn another_root_and_a_key_that_is_not_in_the_list_are_refused() {
 }
 
 #[tokio::test]
+async fn the_newest_list_of_keys_counts_be_it_the_directory_s_or_one_that_somebody_has() {
+    let case = Case::new().await;
+    let hour = Duration::from_secs(3_600);
+    let by = |list: &[u8]| Question { keys: Some(list.to_vec()), ..Question::default() };
+    let former = case.home.ring_bytes().unwrap();
+    let found = case.verify(&by(&former));
+    let made_on = case.home.trust().unwrap().ring().made_at;
+    assert_eq!((found.verified, found.keys_made_on), (true, Some(made_on)));
+
+    case.home.rotate(WORD, &Next::made(WORD).unwrap(), hour, hour).await.unwrap();
+    let signed = case.key.public().fingerprint().to_hex();
+    case.home.revoke(WORD, &signed, "lost").await.unwrap();
+    let newer = case.home.ring_bytes().unwrap();
+    let is_revoked = |finding: &Finding| {
+        assert_eq!(first(finding), (SIGNATURE, file::MANIFEST));
+        assert!(finding.failures[0].what.contains("was revoked at"), "{:?}", finding.failures);
+    };
+    is_revoked(&case.verify(&by(&newer)));
+    // Whoever has an older one is not led to believe it.
+    std::fs::write(case.directory.path().join(file::KEYS), &newer).unwrap();
+    is_revoked(&case.verify(&by(&former)));
+
+    let other = Case::new().await.home.ring_bytes().unwrap();
+    for strange in [other.as_slice(), b"{}"] {
+        assert_eq!(first(&case.verify(&by(strange))), (SIGNATURE, file::KEYS));
+    }
+}
+
+#[tokio::test]
 async fn each_expectation_that_does_not_hold_is_said() {
     let case = Case::new().await;
     let expect = |expect: Expectation| case.verify(&Question { expect, ..Question::default() });

@@ -24,4 +24,7 @@ pub struct EvidenceStanding {
 pub struct MadeBy {
     /// The first run whose statement is about it.
     pub run: RunId,
+    /// Whether there is none yet: the run has ended, made it, and is not signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsigned: bool,
 }

@@ -19,7 +19,7 @@ docs/audit.md says more.
 
 Examples:
   maestro audit list --actor ada
-  maestro audit verify --key maestro.pub
+  maestro audit verify --root sha256:5b1c…
   maestro audit prove cmd_01h455vb4pex5vsknk084sn02q -o cancel.tlog-proof")]
 pub struct Args {
     #[command(subcommand)]

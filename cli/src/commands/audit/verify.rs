@@ -10,9 +10,10 @@ use maestro_evidence::log::ticket::{TICKET_BYTES_MAX, Ticket};
 use maestro_evidence::log::tile::WIDTH;
 use maestro_evidence::log::{self, checkpoint};
 use maestro_schemas::api::audit::{AuditLog, AuditRow};
+use maestro_schemas::digest::Digest;
 use serde_json::{Value, json};
 
-use super::keys;
+use super::keys::{self, Trusted};
 use crate::args::Global;
 use crate::client::Client;
 use crate::error::Error;
@@ -28,17 +29,23 @@ const LATER_MAX: usize = 10_000;
 #[command(after_help = "\
 Reads the whole log through the API: its checkpoints, its entries, its tiles, and the rows that they
 were made from. Wants a token for every project. What is not as it was signed is named; the exit code is
-then 1. With --proof nothing is asked of any server.
+then 1. Exit code 2 where neither --root nor --key says whose keys count: the server's own word for them is
+nobody's. With --proof nothing is asked of any server.
 
 Examples:
+  maestro audit verify --root sha256:5b1c…
   maestro audit verify --key maestro.pub
   maestro audit verify --key keys.json --since last.checkpoint --save last.checkpoint
   maestro audit verify --proof cancel.tlog-proof --key maestro.pub")]
 pub struct Args {
     /// A public key in PEM, or the signed list of keys, that the log must be signed with; may be
-    /// given several times. Without it the server's own word is taken.
+    /// given several times.
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
+    /// The fingerprint of the root that must have signed the list of keys, which is the server's where no
+    /// list is given with --key.
+    #[arg(long, value_name = "FINGERPRINT")]
+    root: Option<Digest>,
     /// A checkpoint that was kept before: the log must have grown from it.
     #[arg(long, value_name = "FILE", conflicts_with = "proof")]
     since: Option<PathBuf>,
@@ -51,23 +58,22 @@ pub struct Args {
 }
 
 pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Result<Exit, Error> {
-    let mut keys = keys::read(&args.keys)?;
+    let mut trusted = Trusted::read(&args.keys, args.root)?;
     if let Some(path) = &args.proof {
-        return prove(path, &keys, output);
+        return prove(path, &trusted, output);
     }
     let target = target::connect(global).await?;
     let client = &target.client;
+    trusted.complete(client, args.root).await?;
     let log = client.audit_log().await?;
     let Some(newest) = client.audit_checkpoint().await? else {
-        return nothing(&log, args.since.as_deref(), output);
+        return nothing(&log, args.since.as_deref(), &trusted, output);
     };
-    if args.keys.is_empty() {
-        keys = word_of_server(&log, output)?;
-    }
+    let keys = trusted.keys();
     let signed = Signed { key: NoteKey { name: &log.origin, keys: &keys }, newest };
     let (heads, others) = signed.heads(client, args.since.as_deref(), &log).await?;
     let compared = compare(client, heads, &others).await?;
-    tell(&log, heads, &compared, output)?;
+    tell(&log, heads, (&compared, &trusted), output)?;
     if let Some(finding) = compared.findings.first() {
         let more = compared.findings.len() - 1;
         return Err(Error::Audit {
@@ -167,14 +173,20 @@ async fn compare(client: &Client, newest: Head, others: &[Head]) -> Result<Compa
     Ok(Compared { findings: check.finish(), later })
 }
 
-fn tell(log: &AuditLog, head: Head, compared: &Compared, output: Output) -> Result<(), Error> {
+fn tell(
+    log: &AuditLog,
+    head: Head,
+    (compared, trusted): (&Compared, &Trusted),
+    output: Output,
+) -> Result<(), Error> {
     if output.is_json() {
         return output.json(&json!({
             "origin": log.origin, "size": head.size, "root": head.root,
-            "later": compared.later, "waiting": log.waiting,
+            "trusted": trusted.document(), "later": compared.later, "waiting": log.waiting,
             "findings": compared.findings.iter().map(document).collect::<Vec<Value>>(),
         }));
     }
+    trusted.tell(output);
     for finding in &compared.findings {
         output.text(&format!("{finding}\n"))?;
     }
@@ -196,7 +208,12 @@ fn document(finding: &Finding) -> Value {
 }
 
 /// Where nothing is signed there is nothing to compare, unless somebody kept a checkpoint.
-fn nothing(log: &AuditLog, since: Option<&Path>, output: Output) -> Result<Exit, Error> {
+fn nothing(
+    log: &AuditLog,
+    since: Option<&Path>,
+    trusted: &Trusted,
+    output: Output,
+) -> Result<Exit, Error> {
     if log.size > 0 || since.is_some() {
         let message = format!(
             "object storage has no checkpoint of the audit log, and the database says that {} entries were signed",
@@ -205,30 +222,24 @@ fn nothing(log: &AuditLog, since: Option<&Path>, output: Output) -> Result<Exit,
         return Err(Error::Audit { message, more: 0, is_head: true });
     }
     let compared = Compared { findings: Vec::new(), later: 0 };
-    tell(log, Head { size: 0, root: log.root }, &compared, output)?;
+    tell(log, Head { size: 0, root: log.root }, (&compared, trusted), output)?;
     Ok(Exit::Ok)
 }
 
-fn word_of_server(log: &AuditLog, output: Output) -> Result<Vec<PublicKey>, Error> {
-    let pem = log.public_key.as_deref().unwrap_or_default();
-    let keys = keys::of_text(pem, "the server's key")?;
-    for key in &keys {
-        let print = key.fingerprint();
-        output.talk(&format!("no --key was given: the server's word is taken for its key {print}"));
-    }
-    Ok(keys)
-}
-
-fn prove(path: &Path, keys: &[PublicKey], output: Output) -> Result<Exit, Error> {
+fn prove(path: &Path, trusted: &Trusted, output: Output) -> Result<Exit, Error> {
     let text = keys::bounded(path, TICKET_BYTES_MAX)?;
     let what = path.display().to_string();
     let failed = |source| Error::Proof { what, source };
-    let (ticket, head) = verified(&text, keys).map_err(failed)?;
+    let (ticket, head) = verified(&text, &trusted.keys()).map_err(failed)?;
     let entry = String::from_utf8_lossy(&ticket.entry).into_owned();
     if output.is_json() {
         let entry: Value = serde_json::from_str(&entry)?;
-        output.json(&json!({ "place": ticket.index, "size": head.size, "entry": entry }))?;
+        let trusted = trusted.document();
+        output.json(&json!({
+            "place": ticket.index, "size": head.size, "trusted": trusted, "entry": entry,
+        }))?;
     } else {
+        trusted.tell(output);
         output.talk(&format!("entry {} of {} is as it was signed:", ticket.index, head.size));
         output.text(&format!("{entry}\n"))?;
     }

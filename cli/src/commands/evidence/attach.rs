@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use maestro_build::container::registry::{self, Attachment};
+use maestro_build::container::registry::{self, Attachment, Repository};
 use maestro_evidence::dsse::{BUNDLE_MEDIA_TYPE, Sealed};
-use maestro_evidence::key::ring::RING_TYPE;
+use maestro_evidence::key::ring::{RING_TYPE, Trust};
 use maestro_evidence::statement::predicate_type;
 use maestro_evidence::statement::run::file;
 use maestro_evidence::verify::image::{BUNDLE_BYTES_MAX, BUNDLES_MAX};
-use maestro_evidence::verify::{Finding, Question, directory};
+use maestro_evidence::verify::{Failure, Finding, Question, directory};
 use maestro_schemas::digest::Digest;
 use serde_json::json;
 
 use super::image::{self, Access, ImageName, To};
 use super::write;
-use super::write::maker;
 use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -30,8 +29,9 @@ const ATTACH: &str = "attach the image's evidence";
 #[command(after_help = "\
 Attached are, each as a referrer of the image: the statements of how it was made, back to its sources;
 the summaries of its promotions; and the signed list of keys. All are Sigstore bundles of version 0.3.
-They are verified before, and attaching them again changes nothing. A registry that does not list
-referrers gets a list under the tag `sha256-…`.
+They are verified before, and attaching them again changes nothing. Where they do not hold, only a list of
+keys that revokes one is attached. A registry that does not list referrers gets a list under the tag
+`sha256-…`.
 
 Examples:
   maestro evidence attach ghcr.io/intelgraph/service:1.4.0
@@ -54,13 +54,17 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
         Some(dir) => dir,
         None => {
             let target = target::connect(global).await?;
-            let run = maker(&target.client, digest).await?;
+            let run = target.client.made_by(digest).await?.run;
             let dir = place.path().join("evidence");
             write(&target.client, run, &dir, output).await?;
             dir
         }
     };
-    let finding = verified(&dir, digest).await?;
+    let finding = find(&dir, digest).await?;
+    if let Some(failure) = finding.failures.first() {
+        let told = tell_revoked(&repository, digest, &dir).await?;
+        return Err(refusal(failure, told));
+    }
     let mut attachments = bundles(&dir, &finding)?;
     attachments.push(keys(&dir)?);
     let count = attachments.len() - 1;
@@ -82,19 +86,33 @@ pub(super) async fn perform(args: Args, global: &Global, output: Output) -> Resu
     Ok(Exit::Ok)
 }
 
-/// What the directory says of the image, all of which holds.
-async fn verified(dir: &Path, image: Digest) -> Result<Finding, Error> {
+/// What the directory says of the image.
+async fn find(dir: &Path, image: Digest) -> Result<Finding, Error> {
     let question = Question { artifact: Some(image), ..Question::default() };
     let place = dir.to_owned();
     let verifying = tokio::task::spawn_blocking(move || directory(&place, &question));
-    let finding = verifying.await.map_err(|error| Error::service("verify", error))?;
-    match finding.failures.first() {
-        None => Ok(finding),
-        Some(failure) => Err(Error::service(
-            "attach what does not hold",
-            format!("{} {}: {}", failure.code, failure.file, failure.what),
-        )),
+    verifying.await.map_err(|error| Error::service("verify", error))
+}
+
+/// Attaches the list of keys where one of them is revoked: what it signed may be attached since before, and
+/// whoever verifies that is to know. Gives whether it is attached.
+async fn tell_revoked(repository: &Repository, image: Digest, dir: &Path) -> Result<bool, Error> {
+    let list = keys(dir)?;
+    let revokes = Trust::open(&list.bytes, None)
+        .is_ok_and(|trust| trust.ring().keys.iter().any(|key| key.revoked.is_some()));
+    if revokes {
+        registry::attach(repository, image, &list).await?;
     }
+    Ok(revokes)
+}
+
+fn refusal(failure: &Failure, told: bool) -> Error {
+    let what = format!("{} {}: {}", failure.code, failure.file, failure.what);
+    let what = match told {
+        true => format!("{what}; only the list of keys is attached, which says what is revoked"),
+        false => what,
+    };
+    Error::service("attach what does not hold", what)
 }
 
 /// The statements of the image's chain and the summaries about it, each once.

@@ -1,6 +1,7 @@
 //! `maestro evidence`: what was signed of a run, as plain files and at its images.
 
 mod attach;
+mod audit;
 mod export;
 pub mod image;
 mod promotions;

@@ -12,12 +12,13 @@ use maestro_evidence::key::ring::Trust;
 use maestro_evidence::statement::Statement;
 use maestro_evidence::statement::run::{RunEvidence, file};
 use maestro_evidence::tree::{self, Limits};
+use maestro_schemas::api::evidence::EvidenceStanding;
 use maestro_schemas::artifact::{Tree, TreeEntryKind};
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::RunId;
 use tokio::time::{Instant, sleep};
 
-use super::promotions;
+use super::{audit, promotions};
 use crate::client::Client;
 use crate::commands::artifacts::fetch;
 use crate::error::Error;
@@ -48,9 +49,8 @@ pub async fn write(
             "name a directory that does not",
         ));
     }
-    let manifest = signed(client, run).await?;
+    let manifest = signed(client, run, output).await?;
     let bundle = checked(file::MANIFEST, manifest, client.evidence_file(run, manifest).await?)?;
-    let keys = client.signed_keys().await?;
     let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let place = tempfile::Builder::new()
         .prefix(".maestro-")
@@ -58,58 +58,77 @@ pub async fn write(
         .map_err(Error::file("write in", parent))?;
     let at = |name: &str| place.path().join(name);
     put(&at(file::MANIFEST), &bundle)?;
-    put(&at(file::KEYS), &keys)?;
-    if let Ok(trust) = Trust::open(&keys, None) {
-        put(&at(file::ROOT), trust.root().pem().as_bytes())?;
-    }
     let (links, executable) = (Vec::new(), HashSet::new());
     let mut writing = Writing { client, run, place: place.path(), output, links, executable };
     let files = writing.files(&bundle).await?;
     let promotions = promotions::write(client, run, place.path(), output).await?;
+    let entries = audit::write(client, run, place.path(), output).await?;
+    // Asked last, so that no key is revoked while the rest is fetched and not known to be.
+    let keys = client.signed_keys().await?;
+    put(&at(file::KEYS), &keys)?;
+    if let Ok(trust) = Trust::open(&keys, None) {
+        put(&at(file::ROOT), trust.root().pem().as_bytes())?;
+    }
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755))
         .map_err(Error::file("write", path))?;
     fs::rename(place.path(), path).map_err(Error::file("write", path))?;
     // It has its name now, and there is nothing to take away.
     let _ = place.keep();
-    Ok(files + promotions)
+    Ok(files + promotions + entries)
 }
 
-/// The run whose evidence says how something was made: one that ended a moment ago is waited for.
-pub(super) async fn maker(client: &Client, made: Digest) -> Result<RunId, Error> {
-    let until = Instant::now() + SIGNED_WITHIN;
+/// The digest of the run's manifest. A run that ended a moment ago is waited for, and no other.
+async fn signed(client: &Client, run: RunId, output: Output) -> Result<Digest, Error> {
+    let (until, limit) = (Instant::now() + SIGNED_WITHIN, SIGNED_WITHIN.as_secs());
+    let mut told = false;
     loop {
-        match client.made_by(made).await {
-            Ok(by) => return Ok(by.run),
-            Err(error) if error.exit() == Exit::NotFound && Instant::now() < until => {}
-            Err(error) => return Err(error.into()),
-        }
-        sleep(LOOK_EVERY).await;
-    }
-}
-
-/// Waits until the run's evidence is signed.
-async fn signed(client: &Client, run: RunId) -> Result<Digest, Error> {
-    let until = Instant::now() + SIGNED_WITHIN;
-    loop {
-        let problem = match client.evidence(run).await {
-            Ok(standing) => match standing.manifest {
-                Some(manifest) => return Ok(manifest),
-                None => standing.problem,
-            },
-            // A run that ended a moment ago.
-            Err(error) if error.exit() == Exit::NotFound => None,
-            Err(error) => return Err(error.into()),
+        let problem = match standing(client, run).await? {
+            Standing::Signed(manifest) => return Ok(manifest),
+            Standing::NotYet(problem) => problem,
         };
         if Instant::now() >= until {
             let why = problem.unwrap_or_else(|| "nothing was said of it".to_owned());
             return Err(Error::NotFound {
-                what: format!("signed evidence of {run}"),
+                what: format!("signed evidence of {run} within {limit} s"),
                 hint: Some(format!(
                     "{why}; a run is signed once it has ended, by a coordinator that has --keys"
                 )),
             });
         }
+        if !told {
+            output
+                .talk(&format!("{run} has ended and is not signed yet: waiting at most {limit} s"));
+            told = true;
+        }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Where the evidence of a run that has ended stands.
+enum Standing {
+    Signed(Digest),
+    /// With what stood in the way, where something did.
+    NotYet(Option<String>),
+}
+
+/// Where the evidence stands of a run that the server knows to have ended.
+async fn standing(client: &Client, run: RunId) -> Result<Standing, Error> {
+    match client.evidence(run).await {
+        Ok(EvidenceStanding { manifest: Some(manifest), .. }) => Ok(Standing::Signed(manifest)),
+        Ok(EvidenceStanding { problem, .. }) => Ok(Standing::NotYet(problem)),
+        // Its end may not have been told to the one who signs.
+        Err(error) if error.exit() == Exit::NotFound => {
+            match client.run(run).await?.summary.state {
+                state if state.is_final() => Ok(Standing::NotYet(None)),
+                state => Err(Error::NotFound {
+                    what: format!("signed evidence of {run}, which is {},", state.as_str()),
+                    hint: Some(
+                        "a run is signed once it has ended; `maestro runs watch` waits".into(),
+                    ),
+                }),
+            }
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -18,7 +18,7 @@ use super::act;
 use super::list_steps::step_name;
 use super::{App, Error};
 use crate::store::load::Taken;
-use crate::store::tested::{self, Kept, Named, Owner, Place, REPORTS_MAX};
+use crate::store::tested::{self, Kept, Named, Owner, Place, REPORTS_MAX, Told};
 use crate::store::{self, durations, load, step};
 
 /// The cases of a page.
@@ -65,10 +65,19 @@ impl App {
         project: &ProjectName,
         pipeline: &str,
     ) -> Result<Durations, Error> {
-        for run in durations::last_runs(&self.pool, project, pipeline).await? {
-            // It is only a hint: what cannot be read any more is not told.
-            if let Err(error) = self.keep_tests_of(project, run).await {
-                tracing::warn!(%run, %error, "a run's tests are not told");
+        let mut seen = BTreeSet::new();
+        // Whose reports turn out to be lost gives its place to an older run, so it is asked again.
+        loop {
+            let runs = durations::last_runs(&self.pool, project, pipeline).await?;
+            let new: Vec<RunId> = runs.into_iter().filter(|run| seen.insert(*run)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for run in new {
+                // It is only a hint: what cannot be read any more is not told.
+                if let Err(error) = self.keep_tests_of(project, run).await {
+                    tracing::warn!(%run, %error, "a run's tests are not told");
+                }
             }
         }
         Ok(Durations { steps: durations::durations(&self.pool, project, pipeline).await? })
@@ -116,9 +125,9 @@ impl App {
             let Some(node) = plan.nodes.get(one.place.step.node as usize) else { continue };
             let owner = Owner { project, pipeline: &plan.name, run, step: node.id.as_str() };
             match self.report(one).await {
-                Some(report) => {
+                Some(told) => {
                     let mut transaction = self.begin().await?;
-                    tested::keep(&mut transaction, owner, one, &report).await?;
+                    tested::keep(&mut transaction, owner, one, &told).await?;
                     act::end(transaction).await?;
                     steps.insert(owner.step);
                 }
@@ -162,14 +171,17 @@ impl App {
     }
 
     /// A report within limits; absent where it cannot be read now, and may be later.
-    async fn report(&self, named: &Named) -> Option<TestReport> {
+    async fn report(&self, named: &Named) -> Option<Told> {
         let read = match self.objects.get(named.report.digest, TESTS_BYTES_MAX).await {
             Err(error) if error.is_transient() => return None,
             Err(_) => None,
             Ok(bytes) => serde_json::from_slice(&bytes).ok(),
         };
         let lost = || TestReport { warnings: vec![LOST.into()], ..TestReport::default() };
-        Some(within_limits(read.unwrap_or_else(lost)))
+        Some(match read {
+            Some(report) => Told::of(within_limits(report)),
+            None => Told { report: lost(), is_lost: true },
+        })
     }
 }
 

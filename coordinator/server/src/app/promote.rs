@@ -22,7 +22,7 @@ use crate::notary::keys::{Keys, Pen};
 use crate::promotion::line::Place;
 use crate::promotion::{Archive, Proven, Unproven, Wanted};
 use crate::store::promotion::{self, Filter, Kept};
-use crate::store::{evidence, run};
+use crate::store::{evidence, key_ring, run};
 
 /// The promotions of a page where nobody says how many.
 const PAGE_DEFAULT: u16 = 50;
@@ -156,7 +156,9 @@ impl App {
         pen: &Pen,
         summary: &Statement<Summary>,
     ) -> Result<Vec<u8>, Error> {
-        evidence::put_ring(&self.pool, &keys.ring_bytes().map_err(unsigned)?).await?;
+        if let Some(list) = keys.list().map_err(unsigned)? {
+            key_ring::put(&self.pool, &list).await?;
+        }
         summary.sign(pen.signer.as_ref()).await.map_err(unsigned)
     }
 

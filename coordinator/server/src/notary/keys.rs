@@ -12,6 +12,8 @@ use maestro_schemas::digest::Digest;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use crate::store::key_ring::List;
+
 /// How long the key of a local stack is valid.
 const LOCAL_VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
@@ -71,12 +73,24 @@ impl Keys {
         Ok(signer)
     }
 
-    /// The list of keys, as its root signed it.
+    /// The digest of the list's file, by which a change is seen; absent where there are no keys yet.
+    pub(super) fn file(&self) -> Result<Option<Digest>, Error> {
+        match self.home.is_made() {
+            true => Ok(Some(Digest::of(&self.home.ring_bytes()?))),
+            false => Ok(None),
+        }
+    }
+
+    /// The list of keys as it is now; absent where none were made yet.
     ///
     /// # Errors
-    /// Where the file cannot be read.
-    pub fn ring_bytes(&self) -> Result<Vec<u8>, Error> {
-        self.home.ring_bytes()
+    /// Where the file cannot be read, or is not what its root signed.
+    pub fn list(&self) -> Result<Option<List>, Error> {
+        if !self.home.is_made() {
+            return Ok(None);
+        }
+        let bytes = self.home.ring_bytes()?;
+        Ok(Some(List { trust: Trust::open(&bytes, None)?, bytes }))
     }
 
     /// The key that signs now. The time is taken last, so that no key signs for a time before its own,

@@ -249,7 +249,8 @@ fn isolation(sandbox: Option<&Applied>) -> &'static str {
     }
 }
 
-fn is_made(artifact: &Artifact) -> bool {
+/// Whether a step made it, and a statement is about it: not what comes besides, as its log.
+pub(crate) fn is_made(artifact: &Artifact) -> bool {
     !BYPRODUCTS.contains(&artifact.role.as_str())
 }
 

@@ -11,6 +11,9 @@
 //! It takes no input: a run is due once its end was told ([`crate::store::notice`]), and stays so
 //! until it is signed. Several coordinators may sign at once; each takes runs that no other has. It
 //! is off the path of every step.
+//!
+//! What it keeps for verifiers is the list of keys as it is, whether or not anything is signed: a
+//! revocation is known at the next look.
 
 mod files;
 pub mod keys;
@@ -31,9 +34,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::evidence::{self, Due};
-use crate::store::{self, plan, run};
+use crate::store::{self, key_ring, plan, run};
 use files::Files;
 use keys::Keys;
+pub(crate) use made::is_made;
 
 /// How often runs that are due are looked for.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -82,10 +86,14 @@ enum Unsigned {
 pub async fn run(notary: Notary, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = Told::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
+        }
+        if let Err(error) = notary.tell_keys(&mut told).await {
+            tracing::warn!(%error, "the list of keys cannot be kept now");
         }
         if let Err(error) = notary.sign_due(&stop).await {
             tracing::warn!(%error, "evidence cannot be looked after now");
@@ -93,7 +101,31 @@ pub async fn run(notary: Notary, stop: CancellationToken) {
     }
 }
 
+/// The file of the list of keys that was last read, whatever came of it.
+#[derive(Debug, Default)]
+struct Told(Option<Digest>);
+
 impl Notary {
+    /// Keeps the list of keys where it is another than the one that was told, for whoever verifies.
+    async fn tell_keys(&self, told: &mut Told) -> Result<(), Unsigned> {
+        let Some(file) = self.keys.file()? else { return Ok(()) };
+        if told.0.replace(file) == Some(file) {
+            return Ok(());
+        }
+        let kept = self.keep_keys().await;
+        if let Err(Unsigned::Store(_)) = kept {
+            told.0 = None;
+        }
+        kept
+    }
+
+    async fn keep_keys(&self) -> Result<(), Unsigned> {
+        match self.keys.list()? {
+            Some(list) => Ok(key_ring::put(&self.pool, &list).await?),
+            None => Ok(()),
+        }
+    }
+
     async fn sign_due(&self, stop: &CancellationToken) -> Result<(), store::Error> {
         for due in evidence::take(&self.pool, AT_ONCE_MAX, HOLD).await? {
             if stop.is_cancelled() {
@@ -112,7 +144,7 @@ impl Notary {
 
     async fn sign(&self, due: &Due) -> Result<(), Unsigned> {
         let signer = self.keys.signer().await?;
-        evidence::put_ring(&self.pool, &self.keys.ring_bytes()?).await?;
+        self.keep_keys().await?;
         let subject = Subjects::load(self, due).await?;
         let mut files = Files::new(self, due);
         records::gather(&mut files, &subject).await?;

@@ -151,7 +151,7 @@ pub struct Filter {
     pub action: Option<String>,
     /// Of this actor.
     pub actor: Option<String>,
-    /// Of this run.
+    /// Of this run: commands about it, and promotions by its evidence.
     pub run: Option<RunId>,
     /// Older than this time and id.
     pub before: Option<(u64, EntryId)>,
@@ -184,7 +184,7 @@ pub async fn list(
         " from audit_entry e
              where not e.is_command and e.project = $1 and (e.at_ms, e.id) < ($2, $3)
                and ($4::text is null or e.action = $4) and ($5::text is null or e.actor = $5)
-               and $6::uuid is null
+               and ($6::uuid is null or (e.action = 'promotion.grant' and e.about like '%' || $8))
              order by e.at_ms desc, e.id desc limit $7)) as both_kinds
          order by at_ms desc, id desc limit $7"
     ))
@@ -195,6 +195,7 @@ pub async fn list(
     .bind(&filter.actor)
     .bind(filter.run.map(|run| run.uuid()))
     .bind(i64::from(filter.count_max))
+    .bind(filter.run.map(|run| format!(" by {run}")))
     .fetch_all(db)
     .await
     .map_err(Error::doing("list entries of the audit log"))?;

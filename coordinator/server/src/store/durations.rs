@@ -1,7 +1,7 @@
 //! How long the tests of a pipeline's steps took, of the rows of [`super::tested`].
 //!
 //! Only runs that executed a step tell of it: one that took over a known result says what an older one
-//! says already.
+//! says already. A report that is lost tells nothing, so it counts as none.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,10 @@ const LAST_RUNS: &str = "
     (select id from run
       where project = $1 and pipeline = $2 and state in ('succeeded', 'failed', 'cancelled')
       order by id desc limit $3) seen
-   where exists (select from attempt a where a.run = seen.id and a.artifacts::text like '%' || $4 || '%')
+   where exists (select from attempt a where a.run = seen.id and a.artifacts::text like '%' || $4 || '%'
+                    and not exists (select from test_report l
+                                     where l.run = a.run and l.node = a.node and l.item = a.item
+                                       and l.visit = a.visit and l.number = a.number and l.lost))
    order by id desc limit $5";
 
 // A run counts once for each name, whichever of its attempts and copies told of it last.
@@ -35,6 +38,7 @@ const DURATIONS: &str = "
   with recent as (
     select r.step, r.run, dense_rank() over (partition by r.step order by max(r.ended_at_ms) desc) as place
       from test_report r where r.project = $1 and r.pipeline = $2 and r.number > 0
+       and not r.lost
      group by r.step, r.run),
   told as (
     select r.step, r.run, coalesce(c.file, c.class) as name, sum(c.duration_us) as took
@@ -46,13 +50,14 @@ const DURATIONS: &str = "
        and c.duration_us is not null and coalesce(c.file, c.class) <> ''
        and not exists (select from test_report l
                         where l.run = r.run and l.node = r.node and l.item = r.item
-                          and (l.visit, l.number) > (r.visit, r.number))
+                          and (l.visit, l.number) > (r.visit, r.number) and not l.lost)
      group by 1, 2, 3)
   select step, name,
          least(percentile_disc(0.5) within group (order by took), 9223372036854775807)::bigint
     from told group by step, name order by step, name limit $4";
 
-/// The youngest runs of a pipeline that have ended and executed a step that told of tests.
+/// The youngest runs of a pipeline that have ended and executed a step that told of tests; those whose
+/// reports are all known to be lost are left out.
 pub async fn last_runs(
     db: impl PgExecutor<'_>,
     project: &ProjectName,

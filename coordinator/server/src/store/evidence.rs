@@ -231,28 +231,6 @@ pub async fn file(
         .map_err(Error::doing("read a file of evidence"))
 }
 
-/// Keeps the list of keys that is good now.
-pub async fn put_ring(db: impl PgExecutor<'_>, body: &[u8]) -> Result<(), Error> {
-    sqlx::query(
-        "insert into key_ring (id, body) values (1, $1)
-         on conflict (id) do update set body = excluded.body, put_at = now()
-          where key_ring.body <> excluded.body",
-    )
-    .bind(body)
-    .execute(db)
-    .await
-    .map_err(Error::doing("keep the list of keys"))?;
-    Ok(())
-}
-
-/// The list of keys; absent where nothing was ever signed.
-pub async fn ring(db: impl PgExecutor<'_>) -> Result<Option<Vec<u8>>, Error> {
-    sqlx::query_scalar("select body from key_ring where id = 1")
-        .fetch_optional(db)
-        .await
-        .map_err(Error::doing("read the list of keys"))
-}
-
 /// The run whose statement says how something was made, and that statement; the oldest of several.
 pub async fn about(
     db: impl PgExecutor<'_>,

@@ -22,6 +22,7 @@ pub mod coordinator;
 pub mod durations;
 pub mod evidence;
 mod json;
+pub mod key_ring;
 pub mod load;
 pub mod model_call;
 pub mod named;
@@ -48,6 +49,7 @@ pub mod step;
 pub mod submission;
 pub mod tested;
 pub mod token;
+pub mod unsigned;
 
 use sqlx::PgConnection;
 

@@ -16,7 +16,7 @@ use super::{Error, json};
 pub const REPORTS_MAX: i32 = 10_000;
 
 /// Of how many runs the reports of one step are kept as rows, of those that executed it and of those
-/// that took it over each; of older ones the objects stay.
+/// that took it over each, and so of those whose reports are lost; of older ones the objects stay.
 pub const RUNS_KEPT: i64 = 50;
 
 /// An attempt, or with number 0 a step that took over a known result.
@@ -37,6 +37,22 @@ pub struct Named {
     pub ended_at_ms: u64,
     /// The report.
     pub report: Artifact,
+}
+
+/// A report as it was read.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What it says.
+    pub report: TestReport,
+    /// Whether it is lost, so that this only says so.
+    pub is_lost: bool,
+}
+
+impl Told {
+    /// What was read.
+    pub const fn of(report: TestReport) -> Self {
+        Self { report, is_lost: false }
+    }
 }
 
 /// Whose report rows are made of.
@@ -89,8 +105,8 @@ const CASES: &str = "
 
 const INSERT_REPORT: &str = "
   insert into test_report (run, node, item, visit, number, project, pipeline, step, digest, passed,
-                           failed, errors, skipped, left_out, duration_ms, warnings, ended_at_ms)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::json, $17)
+                           failed, errors, skipped, left_out, duration_ms, warnings, ended_at_ms, lost)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::json, $17, $18)
   on conflict do nothing";
 
 const INSERT_CASES: &str = "
@@ -102,7 +118,7 @@ const INSERT_CASES: &str = "
 
 const LET_GO: &str = "
   with told as (
-    select run, row_number() over (partition by bool_or(number > 0)
+    select run, row_number() over (partition by bool_or(number > 0), bool_and(lost)
                                    order by max(ended_at_ms) desc, run desc) as place
       from test_report where project = $1 and pipeline = $2 and step = $3 group by run)
   delete from test_report r using told
@@ -180,10 +196,10 @@ pub async fn keep(
     transaction: &mut Transaction<'_, Postgres>,
     owner: Owner<'_>,
     named: &Named,
-    report: &TestReport,
+    told: &Told,
 ) -> Result<(), Error> {
-    if insert_report(transaction, owner, named, report).await? > 0 {
-        insert_cases(transaction, owner.run, named.place, &report.cases).await?;
+    if insert_report(transaction, owner, named, told).await? > 0 {
+        insert_cases(transaction, owner.run, named.place, &told.report.cases).await?;
     }
     Ok(())
 }
@@ -206,7 +222,7 @@ async fn insert_report(
     transaction: &mut Transaction<'_, Postgres>,
     owner: Owner<'_>,
     named: &Named,
-    report: &TestReport,
+    Told { report, is_lost }: &Told,
 ) -> Result<u64, Error> {
     let StepAddress { node, item, visit } = named.place.step;
     let totals = report.totals;
@@ -230,6 +246,7 @@ async fn insert_report(
         .bind(bigint_at_most(totals.duration_ms))
         .bind(warnings)
         .bind(bigint_at_most(named.ended_at_ms))
+        .bind(is_lost)
         .execute(&mut **transaction)
         .await
         .map_err(Error::doing("keep a test report"))?;

@@ -13,7 +13,8 @@ use maestro_schemas::step::{RunState, StepAddress, StepState};
 use maestro_schemas::tested::{
     TESTS_MEDIA_TYPE, TESTS_ROLE, TestCase, TestOutcome, TestReport, TestTotals,
 };
-use maestro_server::store::tested::{self, Named, Owner, Place, RUNS_KEPT};
+use maestro_server::store::durations::RUNS_TOLD;
+use maestro_server::store::tested::{self, Named, Owner, Place, RUNS_KEPT, Told};
 
 use crate::support::rows::*;
 use crate::support::stack::Stack;
@@ -117,7 +118,8 @@ async fn reports_of_a_step_go_run_by_run_however_many_parts_there_are() {
             let place = Place { step: StepAddress::item(1, part), number: 1 };
             let named =
                 Named { place, ended_at_ms: number, report: artifact_of(Digest::of(b"r"), 1) };
-            tested::keep(&mut transaction, owner, &named, &report(&[("a.py", 1)])).await.unwrap();
+            let told = Told::of(report(&[("a.py", 1)]));
+            tested::keep(&mut transaction, owner, &named, &told).await.unwrap();
         }
         transaction.commit().await.unwrap();
         tested::let_go(&pool, owner).await.unwrap();
@@ -163,6 +165,54 @@ async fn that_a_report_is_lost_is_told_and_remembered() {
         // Nobody looks for it again.
         stack.objects.put(bytes.clone()).await.unwrap();
     }
+}
+
+/// A report that no store has.
+fn lost(number: u64) -> Artifact {
+    artifact_of(Digest::of(&number.to_be_bytes()), 9)
+}
+
+#[tokio::test]
+async fn reports_that_are_lost_push_out_no_durations() {
+    let stack = Stack::without_coordinator().await;
+    let mut past = Past { stack: &stack, batches: 0 };
+    let kept = kept(&stack, &[("a.py", 5_000)]).await;
+    past.executed(run_row(RunId::generate()), &kept).await;
+    for number in 0..RUNS_TOLD as u64 + 5 {
+        past.executed(run_row(RunId::generate()), &lost(number)).await;
+    }
+    for _ in 0..2 {
+        assert_eq!(durations(&stack).await, BTreeMap::from([("a.py".to_owned(), 5_000)]));
+    }
+    // Later ones as well, which nobody has looked at before.
+    for number in 100..RUNS_TOLD as u64 + 100 {
+        past.executed(run_row(RunId::generate()), &lost(number)).await;
+    }
+    assert_eq!(durations(&stack).await, BTreeMap::from([("a.py".to_owned(), 5_000)]));
+}
+
+#[tokio::test]
+async fn rows_of_lost_reports_let_no_row_of_a_good_one_go() {
+    let database = laid_out().await;
+    let (pool, project) = (database.pool(), project());
+    let keep = async |number: u64, is_lost: bool| {
+        let run = RunId::generate();
+        let owner = Owner { project: &project, pipeline: "ci", run, step: "main/first" };
+        let place = Place { step: FIRST, number: 1 };
+        let named = Named { place, ended_at_ms: number, report: lost(number) };
+        let told = Told { is_lost, ..Told::of(report(&[("a.py", 1)])) };
+        let mut transaction = pool.begin().await.unwrap();
+        tested::keep(&mut transaction, owner, &named, &told).await.unwrap();
+        transaction.commit().await.unwrap();
+        tested::let_go(&pool, owner).await.unwrap();
+        run
+    };
+    let good = keep(1, false).await;
+    for number in 0..RUNS_KEPT as u64 + 5 {
+        keep(10 + number, true).await;
+    }
+    assert_eq!(tested::kept(&pool, good).await.unwrap().len(), 1);
+    assert_eq!(database.count("test_report").await, RUNS_KEPT + 1);
 }
 
 #[tokio::test]

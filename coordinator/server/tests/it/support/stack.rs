@@ -14,6 +14,7 @@ use maestro_server::app::bus::Bus;
 use maestro_server::app::secrets::Keyring;
 use maestro_server::background::retention::Keep;
 use maestro_server::coordinator::{self, CoordinatorConfig};
+use maestro_server::notary::keys::Keys;
 use maestro_server::promotion::line::Line;
 use maestro_server::routing::{self, Routing};
 use maestro_server::rpc;
@@ -61,6 +62,14 @@ impl Stack {
         .await
     }
 
+    /// The same, with the list of these keys.
+    pub async fn with_keys(keys: Keys) -> Self {
+        let (database, nats) = (rows::laid_out().await, Nats::start());
+        let directory = tempfile::tempdir().unwrap();
+        let of = (routing::Options::default(), CancellationToken::new());
+        Self::keeping(Some(keys), (database, nats), directory, of).await
+    }
+
     /// The same, with a router that reads these files.
     pub async fn with_router(router: routing::Options) -> Self {
         let database = rows::laid_out().await;
@@ -73,6 +82,11 @@ impl Stack {
 
     /// A coordinator folds what is submitted; there are no workers.
     pub async fn with_coordinator() -> Self {
+        Self::with_coordinator_of(None).await
+    }
+
+    /// The same; the coordinator has these keys, and the API has none.
+    pub async fn with_coordinator_of(keys: Option<Keys>) -> Self {
         let (database, nats) = (Database::new().await, Nats::start());
         let (directory, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
         let config = CoordinatorConfig {
@@ -82,7 +96,7 @@ impl Stack {
             store: ArtifactStore::local(directory.path()).unwrap(),
             topology: Topology::default(),
             keep: Keep::default(),
-            keys: None,
+            keys,
             metrics: Metrics::new(),
         };
         coordinator::start(config, stop.clone()).unwrap();
@@ -95,6 +109,15 @@ impl Stack {
     async fn over(
         database: Database,
         nats: Nats,
+        directory: tempfile::TempDir,
+        of: (routing::Options, CancellationToken),
+    ) -> Self {
+        Self::keeping(None, (database, nats), directory, of).await
+    }
+
+    async fn keeping(
+        keys: Option<Keys>,
+        (database, nats): (Database, Nats),
         directory: tempfile::TempDir,
         (router, stop): (routing::Options, CancellationToken),
     ) -> Self {
@@ -114,7 +137,7 @@ impl Stack {
             bus: Arc::new(bus),
             objects: objects.clone(),
             routing,
-            keys: None,
+            keys,
             proofs: proofs.clone(),
             keyring,
         };
