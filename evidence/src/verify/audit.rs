@@ -8,7 +8,7 @@ use std::path::Path;
 use maestro_schemas::audit::AuditEntry;
 use serde::Serialize;
 
-use super::files::read;
+use super::files::{Folder, read};
 use super::records::Command;
 use super::{AUDIT, Finding, Manifest};
 use crate::key::PublicKey;
@@ -44,11 +44,8 @@ pub struct Logged {
     pub place: u64,
 }
 
-/// Whether a path is a proof's.
-pub(super) fn is_one(path: &str) -> bool {
-    let name = path.strip_prefix(file::AUDIT).and_then(|rest| rest.strip_prefix('/'));
-    name.is_some_and(|name| !name.contains('/') && name.ends_with(SUFFIX))
-}
+/// The proofs.
+pub(super) const FILES: Folder = Folder { name: file::AUDIT, suffix: SUFFIX };
 
 /// Checks every entry, and tells of those that hold, the oldest first.
 pub(super) fn check(
@@ -59,7 +56,11 @@ pub(super) fn check(
 ) {
     let keys: Vec<PublicKey> = manifest.trust.unrevoked().cloned().collect();
     let said = &manifest.statement.predicate;
-    for path in paths(directory, finding) {
+    let paths = FILES.paths(directory, ENTRIES_MAX);
+    if paths.len() > ENTRIES_MAX {
+        finding.fail(AUDIT, file::AUDIT, format!("more than {ENTRIES_MAX} entries"));
+    }
+    for path in paths {
         let bytes = read(&directory.join(&path), TICKET_BYTES_MAX as u64).unwrap_or_default();
         match logged(&bytes, &keys).and_then(|(entry, logged)| {
             let name = format!("{}/{}{SUFFIX}", file::AUDIT, entry.id);
@@ -74,22 +75,6 @@ pub(super) fn check(
         }
     }
     finding.entries.sort_by_key(|one| one.place);
-}
-
-/// The proofs' paths, sorted; links and pipes are found elsewhere.
-fn paths(directory: &Path, finding: &mut Finding) -> Vec<String> {
-    let entries = std::fs::read_dir(directory.join(file::AUDIT));
-    let entries = entries.into_iter().flatten().filter_map(Result::ok);
-    let of = |entry: std::fs::DirEntry| {
-        format!("{}/{}", file::AUDIT, entry.file_name().to_string_lossy())
-    };
-    let mut paths: Vec<String> =
-        entries.map(of).filter(|path| is_one(path)).take(ENTRIES_MAX + 1).collect();
-    if paths.len() > ENTRIES_MAX {
-        finding.fail(AUDIT, file::AUDIT, format!("more than {ENTRIES_MAX} entries"));
-    }
-    paths.sort();
-    paths
 }
 
 /// The entry of a proof that holds, in whichever log these keys have signed.

@@ -162,6 +162,31 @@ pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Files of one kind right in a folder of a directory of evidence.
+pub(super) struct Folder {
+    pub(super) name: &'static str,
+    /// What their names end with.
+    pub(super) suffix: &'static str,
+}
+
+impl Folder {
+    /// Whether a path is of such a file.
+    pub(super) fn has(&self, path: &str) -> bool {
+        let name = path.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('/'));
+        name.is_some_and(|name| !name.contains('/') && name.ends_with(self.suffix))
+    }
+
+    /// The paths of at most one more than `most` of them, sorted; links and pipes are found elsewhere.
+    pub(super) fn paths(&self, directory: &Path, most: usize) -> Vec<String> {
+        let entries = std::fs::read_dir(directory.join(self.name)).into_iter().flatten().flatten();
+        let paths =
+            entries.map(|entry| format!("{}/{}", self.name, entry.file_name().to_string_lossy()));
+        let mut paths: Vec<String> = paths.filter(|path| self.has(path)).take(most + 1).collect();
+        paths.sort();
+        paths
+    }
+}
+
 /// Whether the root's own file, which only people and other tools read, is this key's.
 pub(super) fn is_root(directory: &Path, root: &PublicKey) -> bool {
     match read(&directory.join(file::ROOT), crate::key::PEM_BYTES_MAX as u64) {
@@ -230,7 +255,8 @@ fn walk(root: &Path, directory: &Path, listing: &Listing, finding: &mut Finding)
             }
             _ if [file::MANIFEST, file::KEYS, file::ROOT].contains(&name.as_str()) => {}
             // Written after the manifest, and believed by their own signatures.
-            Ok(kind) if kind.is_file() && (promotions::is_one(&name) || audit::is_one(&name)) => {}
+            Ok(kind)
+                if kind.is_file() && (promotions::FILES.has(&name) || audit::FILES.has(&name)) => {}
             _ if !listing.files.contains_key(&name) => {
                 finding.fail(UNLISTED, name, "a file that nobody signed");
             }

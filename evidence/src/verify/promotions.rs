@@ -6,7 +6,7 @@ use std::path::Path;
 use maestro_schemas::digest::Digest;
 use serde::Serialize;
 
-use super::files::{Listing, read};
+use super::files::{Folder, Listing, read};
 use super::{Finding, Manifest, PROMOTION, verified};
 use crate::dsse::BUNDLE_BYTES_MAX;
 use crate::key::ring::Trust;
@@ -41,11 +41,8 @@ pub struct Promoted {
     pub statement: String,
 }
 
-/// Whether a path is a summary's.
-pub(super) fn is_one(path: &str) -> bool {
-    let name = path.strip_prefix(file::PROMOTIONS).and_then(|rest| rest.strip_prefix('/'));
-    name.is_some_and(|name| !name.contains('/') && name.ends_with(SUFFIX))
-}
+/// The summaries.
+pub(super) const FILES: Folder = Folder { name: file::PROMOTIONS, suffix: SUFFIX };
 
 /// Checks every summary, and tells of those that hold; where one artifact is asked about, of its own.
 pub(super) fn check(
@@ -62,7 +59,11 @@ pub(super) fn check(
         }
     };
     let artifacts: Vec<Digest> = listing.artifacts().map(|(_, digest)| digest).collect();
-    for name in names(directory, finding) {
+    let names = FILES.paths(directory, PROMOTIONS_MAX);
+    if names.len() > PROMOTIONS_MAX {
+        finding.fail(PROMOTION, file::PROMOTIONS, format!("more than {PROMOTIONS_MAX} summaries"));
+    }
+    for name in names {
         let bytes = read(&directory.join(&name), BUNDLE_BYTES_MAX as u64).unwrap_or_default();
         match promoted(&bytes, &manifest.trust, is_of_manifest, &name) {
             Ok(one) if artifacts.contains(&one.artifact) => {
@@ -76,23 +77,6 @@ pub(super) fn check(
             Err(what) => finding.fail(PROMOTION, name, what),
         }
     }
-}
-
-/// The summaries' paths, sorted; links and pipes are found elsewhere.
-fn names(directory: &Path, finding: &mut Finding) -> Vec<String> {
-    let entries = std::fs::read_dir(directory.join(file::PROMOTIONS));
-    let entries = entries.into_iter().flatten().filter_map(Result::ok);
-    let of = |entry: std::fs::DirEntry| {
-        format!("{}/{}", file::PROMOTIONS, entry.file_name().to_string_lossy())
-    };
-    let mut names: Vec<String> =
-        entries.map(of).filter(|name| is_one(name)).take(PROMOTIONS_MAX + 1).collect();
-    if names.len() > PROMOTIONS_MAX {
-        let what = format!("more than {PROMOTIONS_MAX} summaries");
-        finding.fail(PROMOTION, file::PROMOTIONS, what);
-    }
-    names.sort();
-    names
 }
 
 /// What a summary says, where it holds and `check` finds nothing wrong with what it was signed over.

@@ -64,7 +64,7 @@ impl Attempt<'_> {
         places.put_share(task).await?;
         if let Request::Container(with) = &request {
             self.unless_stopped(self.fill(&places)).await?;
-            return self.container(&places, with).await;
+            return self.container(with).await;
         }
         let opening = Caches::open(self.settings, task, &self.execution.log);
         let caches = self.unless_stopped(opening).await?;
@@ -73,17 +73,18 @@ impl Attempt<'_> {
         done
     }
 
-    async fn container(&self, places: &Places, with: &Container) -> Result<Outcome, Error> {
+    /// Builds an image of the workspace, which has been filled.
+    async fn container(&self, with: &Container) -> Result<Outcome, Error> {
         let scratch = self.execution.scratch.path().await.map_err(Error::Scratch)?;
         // As programs that run elsewhere and tell of it see it.
         let scratch = tokio::fs::canonicalize(&scratch).await.map_err(Error::Scratch)?;
+        let places = Places::below(&scratch);
         let action = container::Action {
             settings: self.settings,
             host: self.host,
             task: &self.execution.task,
             with,
-            places,
-            workspace: &places.workspace,
+            places: &places,
             scratch: &scratch,
             store: &self.execution.store,
             running: self.running(),

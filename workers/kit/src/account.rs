@@ -182,8 +182,7 @@ impl Unmade {
 impl Drop for Unmade {
     fn drop(&mut self) {
         if let Some(entry) = self.0.take() {
-            let call = ModelCall { cost_microusd: 0, settled: true, ..entry.call().clone() };
-            entry.settle(call);
+            entry.unmade();
         }
     }
 }

@@ -94,6 +94,12 @@ impl Entry {
         &self.call
     }
 
+    /// No call was made after all.
+    pub fn unmade(self) {
+        let call = ModelCall { cost_microusd: 0, settled: true, ..self.call.clone() };
+        self.settle(call);
+    }
+
     /// Says what became of the call.
     pub fn settle(self, call: ModelCall) {
         let mut book = self.ledger.book();

@@ -58,8 +58,7 @@ impl Spending {
 
     /// No call was made after all.
     pub(crate) fn unmade(self) {
-        let call = self.entry.call().clone();
-        self.entry.settle(ModelCall { cost_microusd: 0, settled: true, ..call });
+        self.entry.unmade();
     }
 
     /// The call ended: as it is in the books, with whose it is, where there is an answer.

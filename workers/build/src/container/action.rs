@@ -44,7 +44,6 @@ pub(crate) struct Action<'a> {
     pub(crate) task: &'a Task,
     pub(crate) with: &'a Container,
     pub(crate) places: &'a Places,
-    pub(crate) workspace: &'a Path,
     /// The execution's own directory.
     pub(crate) scratch: &'a Path,
     pub(crate) store: &'a ArtifactStore,
@@ -115,7 +114,7 @@ impl Action<'_> {
         credentials: &Credentials,
         out: &Path,
     ) -> Result<Built, Error> {
-        if let Some(dockerfile) = buildah::dockerfile(self.workspace, self.with).await? {
+        if let Some(dockerfile) = buildah::dockerfile(&self.places.workspace, self.with).await? {
             self.permits_buildah()?;
             return buildah::build(self, &dockerfile, (names, credentials)).await;
         }
@@ -153,7 +152,7 @@ impl Action<'_> {
         let epoch = plan::epoch(self.task)?;
         let base = self.base().await?;
         let (workspace, out, tags) =
-            (self.workspace.to_owned(), out.to_owned(), names.tags.clone());
+            (self.places.workspace.clone(), out.to_owned(), names.tags.clone());
         if with.files.is_none() {
             let place = changes.workdir.as_deref().unwrap_or("/");
             let line = format!("no Dockerfile and no `files`: all files go to {place}");
@@ -183,7 +182,7 @@ impl Action<'_> {
         else {
             return Ok(None);
         };
-        let found = inside(self.workspace, plain(base), "base").await?;
+        let found = inside(&self.places.workspace, plain(base), "base").await?;
         match found.filter(|path| path.is_dir()) {
             Some(path) => Ok(Some(path)),
             None => Err(Refusal::parameter(
@@ -236,14 +235,14 @@ impl Action<'_> {
     /// Puts the layout where the step wants it, and keeps what the step declares.
     async fn keep_declared(&self, out: &Path) -> Result<Vec<Artifact>, Error> {
         if let Some(place) = self.with.layout.as_deref().map(plain) {
-            let mut placer = Placer::new(self.workspace);
+            let mut placer = Placer::new(&self.places.workspace);
             let what = || format!("cannot put the layout at {place:?}");
             let to = placer.directory(place).map_err(Error::tree(what()))?;
             tokio::fs::rename(out, &to)
                 .await
                 .map_err(|source| Error::files("cannot put the layout at", &to, source))?;
         }
-        outputs::keep(self.store, self.workspace, &self.task.outputs).await
+        outputs::keep(self.store, &self.places.workspace, &self.task.outputs).await
     }
 
     /// Pushes where that was asked for, or where the worker has credentials; answers whether it did.

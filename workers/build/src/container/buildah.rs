@@ -201,9 +201,9 @@ async fn read(dockerfile: &Path) -> Result<String, Error> {
 
 async fn context(action: &Action<'_>) -> Result<PathBuf, Error> {
     let Some(path) = &action.with.context else {
-        return Ok(action.scratch.join("workspace"));
+        return Ok(action.places.workspace.clone());
     };
-    let found = inside(action.workspace, plain(path), "context").await?;
+    let found = inside(&action.places.workspace, plain(path), "context").await?;
     let found = found.filter(|path| path.is_dir());
     Ok(found.ok_or_else(|| {
         let what = format!("context: found no directory {path:?} in the workspace");

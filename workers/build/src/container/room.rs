@@ -44,11 +44,10 @@ impl Action<'_> {
         }
         let mut variables: Variables = self.variables();
         variables.insert("BUILDAH_ISOLATION".into(), "chroot".into());
-        let directory = self.scratch.join("workspace");
         self.running.log.line(&format!("$ {line}")).await;
         let process = Process {
             line,
-            directory: &directory,
+            directory: &self.places.workspace,
             variables: &variables,
             confinement: confinement.as_ref(),
         };
@@ -67,7 +66,7 @@ impl Action<'_> {
     fn room(&self, doing: Doing, files: Vec<PathBuf>) -> Result<Option<Confinement>, Error> {
         let Some(host) = self.host else { return Ok(None) };
         let seen = Seen {
-            read: files.into_iter().chain([self.scratch.join("workspace")]).collect(),
+            read: files.into_iter().chain([self.places.workspace.clone()]).collect(),
             write: vec![
                 self.places.home.clone(),
                 self.places.temporary.clone(),

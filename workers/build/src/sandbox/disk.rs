@@ -59,14 +59,17 @@ async fn watch(taking: Taking, most: u64, look: impl Fn() -> Option<Disk>) -> Fu
     let now = || look().unwrap_or(unknown);
     let (begun, mut taken_then, mut room) = (now().taken, 0, 0);
     let mut walk_at = Instant::now();
+    // Who has only begun has removed nothing.
+    let mut has_run = false;
     loop {
         let Disk { taken, left } = now();
         if taken.saturating_sub(taken_then) >= room || Instant::now() >= walk_at {
-            let size = own_bytes(taking.clone()).await;
+            let size = own_bytes(taking.clone(), has_run).await;
             if size > most {
                 return Full::Own(size);
             }
             (room, taken_then) = (most - size, taken);
+            has_run = true;
             walk_at = Instant::now() + WALK_PERIOD;
         }
         if taken.saturating_sub(begun) > most && !taking.shared.is_empty() {
@@ -82,11 +85,12 @@ async fn watch(taking: Taking, most: u64, look: impl Fn() -> Option<Disk>) -> Fu
     }
 }
 
-/// What lies in its own directories, and what it removed and holds.
-async fn own_bytes(taking: Taking) -> u64 {
+/// What lies in its own directories, and where that is asked for what it removed and holds.
+async fn own_bytes(taking: Taking, with_held: bool) -> u64 {
     let counting = tokio::task::spawn_blocking(move || {
-        let disk = taking.own.first().cloned().unwrap_or_default();
-        size::below(&taking.own).saturating_add(taking.holders.bytes(&disk))
+        let disk = taking.own.first().filter(|_| with_held);
+        let held = disk.map_or(0, |disk| taking.holders.bytes(disk));
+        size::below(&taking.own).saturating_add(held)
     });
     counting.await.unwrap_or(0)
 }
@@ -132,13 +136,20 @@ mod tests {
     async fn what_is_removed_and_held_is_noticed() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().canonicalize().expect("a path");
-        let watch = tokio::spawn(overfull(own(&path), 1 << 20));
-        std::fs::write(path.join("file"), vec![1; 2 << 20]).expect("a file");
-        let held = std::fs::File::open(path.join("file")).expect("a file");
-        std::fs::remove_file(path.join("file")).expect("removed");
-        let full = in_time(async { watch.await.expect("an end") }).await;
+        let (looks, held) = (Cell::new(0), Cell::new(None));
+        let grown = || {
+            looks.set(looks.get() + 1);
+            // After it was told at the beginning, and walked once.
+            if looks.get() == 3 {
+                std::fs::write(path.join("file"), vec![1; 2 << 20]).expect("a file");
+                held.set(Some(std::fs::File::open(path.join("file")).expect("a file")));
+                std::fs::remove_file(path.join("file")).expect("removed");
+            }
+            Some(Disk { taken: looks.get() << 20, left: u64::MAX })
+        };
+        let full = in_time(watch(own(&path), 1 << 20, grown)).await;
         assert!(matches!(full, Full::Own(size) if size >= 2 << 20), "{full:?}");
-        drop(held);
+        assert_eq!(looks.get(), 3, "at the first look after it grew");
     }
 
     /// No test fills a disk, so what this one says of itself is made up.

@@ -16,7 +16,7 @@ use super::descendants;
 /// What the kernel says behind the path of a file that was removed.
 const REMOVED: &[u8] = b" (deleted)";
 
-/// The most open files that one look goes through; who holds more is taken to hold too much.
+/// The most removed files that one look counts; who holds more is taken to hold too much.
 const FILES_MAX: usize = 1_000_000;
 
 /// Whose files are looked at.
@@ -36,11 +36,11 @@ impl Holders {
         for id in self.processes() {
             let open = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
             for file in open.map(|file| file.path()) {
-                let Some(rest) = left.checked_sub(1) else { return u64::MAX };
-                left = rest;
                 if !self.are_after(&file) {
                     continue;
                 }
+                let Some(rest) = left.checked_sub(1) else { return u64::MAX };
+                left = rest;
                 // What is closed meanwhile takes up nothing.
                 let Ok(meta) = fs::metadata(&file) else { continue };
                 let is_removed = meta.is_file() && meta.nlink() == 0 && meta.dev() == disk;
