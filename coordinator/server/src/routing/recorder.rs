@@ -1,6 +1,8 @@
-//! Writes decisions down, in batches, off the path of the answer.
+//! Writes decisions down, in batches, off the path of the answer, and again where the database is away.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use maestro_router::decide::Facts;
 use maestro_router::objective::Objectives;
@@ -10,13 +12,23 @@ use maestro_schemas::name::ProjectName;
 use maestro_schemas::route::{Choice, RouteRequest};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
-use crate::store::route_decision;
+use crate::store::{Error, route_decision};
 
 /// Decisions that wait to be written; what is beyond is lost, and the log says so.
 const QUEUE: usize = 8_192;
 /// The most decisions of one statement.
 const AT_ONCE_MAX: usize = 500;
+/// How long a decision waits for others: whoever asked is about to make its call, and is not to wait for a
+/// processor that writes.
+const LINGER: Duration = Duration::from_millis(20);
+/// How long decisions are kept for a database that is away, and the pauses between two tries.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The most configurations that are known to be stored; there is one for each edit of a file.
+const CONFIGS_MAX: usize = 64;
 
 /// A decision with all that it was made from.
 #[derive(Debug, Clone)]
@@ -50,11 +62,22 @@ impl Recorder {
     pub fn start(pool: PgPool) -> Self {
         let (queue, mut decided) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
+            let mut writing = Writing { pool, configs: BTreeSet::new() };
             let mut batch = Vec::new();
-            while decided.recv_many(&mut batch, AT_ONCE_MAX).await > 0 {
-                if let Err(error) = route_decision::store(&pool, &batch).await {
+            while let Some(first) = decided.recv().await {
+                batch.push(first);
+                if !decided.is_closed() {
+                    sleep(LINGER).await;
+                }
+                while batch.len() < AT_ONCE_MAX
+                    && let Ok(next) = decided.try_recv()
+                {
+                    batch.push(next);
+                }
+                if let Err(error) = writing.write(&batch).await {
                     let lost = batch.len();
-                    tracing::error!(event = "decisions_lost", %error, lost, "they are not kept");
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(event = "decisions_lost", error, lost, "they are not kept");
                 }
                 batch.clear();
             }
@@ -67,5 +90,44 @@ impl Recorder {
         if self.queue.try_send(decided).is_err() {
             tracing::error!(event = "decisions_lost", lost = 1, "the database does not keep up");
         }
+    }
+}
+
+struct Writing {
+    pool: PgPool,
+    /// Configurations that are stored.
+    configs: BTreeSet<Digest>,
+}
+
+impl Writing {
+    /// Stores decisions; again and again where that may help.
+    async fn write(&mut self, batch: &[Decided]) -> Result<(), Error> {
+        let (since, mut pause) = (Instant::now(), PAUSE_MIN);
+        loop {
+            let error = match self.write_once(batch).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_of_data() || since.elapsed() >= PATIENCE => {
+                    return Err(error);
+                }
+                Err(error) => error,
+            };
+            tracing::warn!(error = &error as &dyn std::error::Error, "decisions wait");
+            self.configs.clear();
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn write_once(&mut self, batch: &[Decided]) -> Result<(), Error> {
+        let is_new = |one: &&Decided| !self.configs.contains(&one.config_digest);
+        let new: Vec<&Decided> = batch.iter().filter(is_new).collect();
+        if !new.is_empty() {
+            route_decision::store_configs(&self.pool, &new).await?;
+            if self.configs.len() >= CONFIGS_MAX {
+                self.configs.clear();
+            }
+            self.configs.extend(new.iter().map(|one| one.config_digest));
+        }
+        route_decision::store(&self.pool, batch).await
     }
 }

@@ -95,10 +95,21 @@ pub enum Error {
     Address(#[source] sqlx::Error),
 }
 
+/// Classes of SQLSTATE that are about what is stored.
+pub(crate) const DATA: [&str; 3] = ["22", "23", "54"];
+
 impl Error {
     /// For `map_err`: names what was being done.
     pub(crate) fn doing(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { action, source }
+    }
+
+    /// Whether it is about what was to be stored, so that trying again does not help: SQLSTATE classes 22 (no
+    /// data), 23 (constraints) and 54 (limits).
+    pub(crate) fn is_of_data(&self) -> bool {
+        let Self::Database { source, .. } = self else { return true };
+        let code = source.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        DATA.iter().any(|class| code.starts_with(class))
     }
 
     fn unreadable(what: &'static str, found: impl std::fmt::Display) -> Self {

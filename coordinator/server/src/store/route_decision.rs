@@ -15,8 +15,8 @@ use super::number::unsigned;
 use super::{Error, json};
 use crate::routing::recorder::Decided;
 
-/// Keeps decisions; one that is there stays.
-pub async fn store(pool: &PgPool, decided: &[Decided]) -> Result<(), Error> {
+/// Keeps the configurations of decisions.
+pub async fn store_configs(pool: &PgPool, decided: &[&Decided]) -> Result<(), Error> {
     let configs: BTreeMap<&[u8], &str> = decided
         .iter()
         .map(|one| (one.config_digest.as_bytes().as_slice(), one.config.as_ref()))
@@ -30,6 +30,11 @@ pub async fn store(pool: &PgPool, decided: &[Decided]) -> Result<(), Error> {
     .execute(pool)
     .await
     .map_err(Error::doing("keep the router's configuration"))?;
+    Ok(())
+}
+
+/// Keeps decisions, whose configurations are kept; one that is there stays.
+pub async fn store(pool: &PgPool, decided: &[Decided]) -> Result<(), Error> {
     let texts = |text: fn(&Decided) -> Result<String, serde_json::Error>| {
         decided.iter().map(text).collect::<Result<Vec<String>, _>>()
     };

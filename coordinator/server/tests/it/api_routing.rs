@@ -14,6 +14,7 @@ use maestro_streams::topology::permission::Role;
 use maestro_streams::topology::subject;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::support::stack::{Stack, read};
 
@@ -48,6 +49,22 @@ async fn ask(stack: &Stack, body: &Value) -> Response {
 
 fn asking(text: &str) -> Value {
     json!({ "model": "gpt-4o", "messages": [{ "role": "user", "content": text }] })
+}
+
+fn path(decision: &RouteDecision) -> String {
+    format!("/v1/projects/demo/route/decisions/{}", decision.decision_id)
+}
+
+/// The decision as it is kept, once it is.
+async fn kept(stack: &Stack, decision: &RouteDecision) -> String {
+    for _ in 0..600 {
+        let answer = stack.request(Method::GET, &path(decision)).send().await.unwrap();
+        if answer.status() == StatusCode::OK {
+            return answer.text().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the decision is not written down within 6 s");
 }
 
 async fn decided(stack: &Stack, body: &Value) -> RouteDecision {
@@ -98,17 +115,7 @@ async fn a_decision_is_kept_without_its_prompt_and_can_be_made_again_letter_by_l
     let (_dir, options) = files(None);
     let stack = Stack::with_router(options).await;
     let decision = decided(&stack, &asking(PII)).await;
-    let path = format!("/v1/projects/demo/route/decisions/{}", decision.decision_id);
-    let mut kept = None;
-    for _ in 0..600 {
-        let answer = stack.request(Method::GET, &path).send().await.unwrap();
-        if answer.status() == StatusCode::OK {
-            kept = Some(answer.text().await.unwrap());
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let text = kept.expect("the decision is written down within 6 s");
+    let text = kept(&stack, &decision).await;
     assert!(!text.contains("DE89"), "the prompt is in the record");
     let record: DecisionRecord = serde_json::from_str(&text).unwrap();
     let config = Config::read(&record.config, "kept").unwrap();
@@ -116,6 +123,29 @@ async fn a_decision_is_kept_without_its_prompt_and_can_be_made_again_letter_by_l
     let objectives = serde_json::from_value(record.objectives).unwrap();
     let again = choose(&config, &facts, &record.request, &objectives).unwrap();
     assert_eq!(serde_json::to_string(&again).unwrap(), record.choice);
+}
+
+#[tokio::test]
+async fn a_decision_that_the_database_does_not_take_now_is_kept_once_it_does() {
+    let (_dir, options) = files(None);
+    let stack = Stack::with_router(options).await;
+    let (mut holder, mut looker) = (stack.database.conn().await, stack.database.conn().await);
+    let mut locked = holder.begin().await.unwrap();
+    sqlx::query("lock table route_decision").execute(&mut *locked).await.unwrap();
+    let decision = decided(&stack, &asking("Write a haiku.")).await;
+    let cut_off = "select pg_terminate_backend(pid) from pg_stat_activity
+                    where wait_event_type = 'Lock' and query like 'insert into route_decision %'";
+    let mut is_cut_off = false;
+    for _ in 0..600 {
+        is_cut_off = !sqlx::query(cut_off).fetch_all(&mut looker).await.unwrap().is_empty();
+        if is_cut_off {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(is_cut_off, "nobody tried to write it down within 6 s");
+    locked.rollback().await.unwrap();
+    kept(&stack, &decision).await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use maestro_engine::shard::request::Landing;
 use sqlx::PgConnection;
 use sqlx::postgres::PgArguments;
 
-use super::Error;
+use super::{DATA, Error};
 
 /// For how long a commit renews its shards' leases.
 pub const LEASE: Duration = Duration::from_secs(4);
@@ -108,7 +108,7 @@ fn landing_of(error: &sqlx::Error) -> Result<Landing, Error> {
     match code.as_ref() {
         REFUSED => Ok(Landing::Refused),
         COUNTS | "23505" | "21000" => Err(Error::Counts(answer.message().to_owned())),
-        data if ["22", "23", "54"].iter().any(|class| data.starts_with(class)) => {
+        data if DATA.iter().any(|class| data.starts_with(class)) => {
             Ok(Landing::Unacceptable(format!("{} ({data})", answer.message())))
         }
         other => {
