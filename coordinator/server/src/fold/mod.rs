@@ -8,6 +8,7 @@
 //! | `lease` | takes shards, shares them with other coordinators |
 //! | `set_aside` | quarantines runs that cannot be read |
 //! | `ask` | finds out what the fold asks |
+//! | `linger` | holds announcements of calls back for a moment |
 //! | `listen` | heartbeats, demand, questions of the api |
 //!
 //! **Invariant:** nothing here decides anything about a run, and a message is acked only where the
@@ -16,6 +17,7 @@
 mod ask;
 mod commit;
 mod lease;
+mod linger;
 mod listen;
 mod publish;
 mod set_aside;
@@ -43,6 +45,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::lease::Lessee;
+use self::linger::Lingering;
 use self::publish::Publishing;
 use crate::clock::now_ms;
 
@@ -109,6 +112,7 @@ pub async fn run(shell: Shell, stop: CancellationToken) -> Result<(), Error> {
         completions,
         questions: requests,
         unread: HashMap::new(),
+        lingering: Lingering::default(),
         empty: BTreeMap::new(),
         wake_at: Instant::now(),
         demand_told: Instant::now(),
@@ -134,6 +138,7 @@ struct Loop {
     questions: mpsc::Receiver<listen::Question>,
     /// Messages that could not be read, kept for their burial.
     unread: HashMap<u64, (Subject, Bytes)>,
+    lingering: Lingering,
     /// Shards whose inbox was found empty by the last message of it.
     empty: BTreeMap<u16, bool>,
     wake_at: Instant,
@@ -156,6 +161,7 @@ impl Loop {
                     Some(read) => self.read(read).await,
                     None => return Err(Error::Closed),
                 },
+                () = self.lingering.due() => self.pull_held().await,
                 Some(question) = self.questions.recv() => question.answer(&self.fold, now_ms()),
                 () = stop.cancelled(), if drain_until.is_none() => {
                     drain_until = Some(Instant::now() + DRAIN_TIME_MAX);
@@ -172,6 +178,8 @@ impl Loop {
     }
 
     async fn wake(&mut self) {
+        // What is empty is said of all that was read.
+        self.pull_held().await;
         let now = now_ms();
         let empty: Vec<u16> =
             self.empty.iter().filter(|(_, empty)| **empty).map(|(shard, _)| *shard).collect();
@@ -186,7 +194,10 @@ impl Loop {
 
     async fn read(&mut self, read: InboxRead) {
         match read {
-            InboxRead::Batch(batch) => self.pulled(batch).await,
+            InboxRead::Batch(batch) => {
+                let batch = self.lingering.take_in(batch);
+                self.pulled(batch).await;
+            }
             InboxRead::CaughtUp { shard } => {
                 self.empty.insert(shard, true);
                 let completion = Completion::Pulled {
@@ -202,11 +213,23 @@ impl Loop {
             }
             InboxRead::Lost { shard, error } => {
                 tracing::warn!(shard, %error, "the inbox cannot be read any more");
-                self.empty.remove(&shard);
-                self.reader.remove(shard);
+                self.stop_reading(shard);
                 self.handle(Completion::Lost { shard }).await;
                 self.lessee.lost(shard);
             }
+        }
+    }
+
+    fn stop_reading(&mut self, shard: u16) {
+        self.empty.remove(&shard);
+        self.reader.remove(shard);
+        self.lingering.forget(shard);
+    }
+
+    async fn pull_held(&mut self) {
+        let held = self.lingering.take();
+        if !held.is_empty() {
+            self.pulled(held).await;
         }
     }
 
@@ -296,8 +319,7 @@ impl Loop {
                 self.bury(ack, kept.map(|kept| (kept, shard, reason)));
             }
             Request::Release { shard, hand_over } => {
-                self.empty.remove(&shard);
-                self.reader.remove(shard);
+                self.stop_reading(shard);
                 self.publishing.forget(shard);
                 if hand_over {
                     self.lessee.free(shard).await;
