@@ -99,6 +99,9 @@ pub struct ModelCall {
     /// Whether no model was asked, because the gateway answers by itself.
     #[serde(default)]
     pub offline: bool,
+    /// Whether it was announced and then not made: then it leaves the books.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmade: bool,
     /// From the request to the end of the answer, in milliseconds.
     pub wall_ms: u64,
     /// What the worker took beyond that, in microseconds: from taking the call until the request was
@@ -125,6 +128,7 @@ impl ModelCall {
             settled: false,
             payer: None,
             offline: false,
+            unmade: false,
             wall_ms: 0,
             overhead_us: None,
             decision: None,

@@ -70,11 +70,13 @@ async fn carry_out(lines: Arc<File>, execution: Execution) -> Outcome {
     let pause = with.get("ms").and_then(Value::as_u64).unwrap_or_default();
     let amounts = with.get("spend").and_then(Value::as_array).cloned().unwrap_or_default();
     for amount in amounts.iter().filter_map(Value::as_u64) {
-        if let Err(error) =
-            execution.account.begin(ModelCall::begun("none", Digest::of(b"none"), amount)).await
-        {
-            note(&lines, "ended", task);
-            return Outcome::failed(FailureClass::Denied, error.to_string());
+        let call = ModelCall::begun("none", Digest::of(b"none"), amount);
+        match execution.account.begin(call).await {
+            Ok(entry) => drop(entry.made()),
+            Err(error) => {
+                note(&lines, "ended", task);
+                return Outcome::failed(FailureClass::Denied, error.to_string());
+            }
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }

@@ -1,12 +1,17 @@
 //! What calls of models cost, from the worker's books to the row.
 
+use std::sync::Arc;
+
 use maestro_schemas::api::cost::By;
 use maestro_schemas::digest::Digest;
+use maestro_schemas::id::{DecisionId, RunId};
 use maestro_schemas::outcome::{FailureClass, Outcome};
 use maestro_schemas::plan::{ForEach, Items, RetryPolicy};
 use maestro_schemas::report::ModelCall;
 use maestro_server::store::model_call::{Filter, sums};
-use maestro_tests::harness::{Cluster, Scripted, plan_of};
+use maestro_tests::harness::{Cluster, Scripted, plan_of, until};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 const ITEMS: u32 = 20;
 
@@ -52,5 +57,83 @@ async fn every_call_is_in_the_ledger_whether_its_attempt_succeeded_or_not() {
     assert_eq!(told as u64, items * 107, "the run's own cost is the ledger's");
     let models = sums(&rows, &project, &by(By::Model)).await.expect("sums");
     assert_eq!((models[0].about.as_str(), models[0].input_tokens), ("m", 20 * items));
+    coordinator.stop().await;
+}
+
+/// The calls of a run in the books: the model, whether it was decided for, what it costs.
+async fn booked(rows: &PgPool, run: RunId) -> Vec<(String, bool, i64)> {
+    sqlx::query_as(
+        "select model, decision is not null, cost_microusd from model_call
+          where run = $1 order by ordinal",
+    )
+    .bind(run.uuid())
+    .fetch_all(rows)
+    .await
+    .expect("calls")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announced_call_is_in_the_books_as_what_is_known_of_it_and_leaves_them_unmade() {
+    let cluster = Cluster::start(&["noop"]).await;
+    let coordinator = cluster.coordinator("one");
+    let go_on = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go_on);
+    let calling = Scripted::new("noop", move |execution| {
+        let gate = Arc::clone(&gate);
+        async move {
+            let account = execution.account.clone();
+            let pass = async || gate.acquire().await.expect("it is open").forget();
+            let announced = account.announce(call(100, false)).await.expect("a bus");
+            let announced = announced.expect("there is no cap");
+            pass().await;
+            let decision = Some(DecisionId::generate());
+            let decided = ModelCall { model: "decided".to_owned(), decision, ..call(200, false) };
+            let (entry, news) = announced.becomes(decided.clone());
+            news.expect("it is another").tell().await;
+            drop(account.announce(call(50, false)).await.expect("a bus"));
+            pass().await;
+            entry.made().settle(ModelCall { cost_microusd: 7, settled: true, ..decided });
+            Outcome::succeeded()
+        }
+    });
+    let _worker = cluster.worker("w", 1, calling).await;
+    let run = cluster.submit(plan_of(&[("ask", "noop", "noop", &[])]), 1).await;
+    let rows = cluster.rows().await;
+    let are = async |expected: &[(&str, bool, i64)]| {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(model, decided, cost)| (model.to_string(), *decided, *cost))
+            .collect();
+        until("these calls in the books", || async {
+            (booked(&rows, run).await == expected).then_some(())
+        })
+        .await;
+    };
+    are(&[("m", false, 100)]).await;
+    go_on.add_permits(1);
+    are(&[("decided", true, 200), ("m", false, 50)]).await;
+    go_on.add_permits(1);
+    assert_eq!(cluster.ended(&rows, run).await, "succeeded");
+    are(&[("decided", true, 7)]).await;
+    coordinator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_call_of_an_attempt_with_a_cap_is_announced_before_it_is_known_what_it_may_cost() {
+    let cluster = Cluster::start(&["noop"]).await;
+    let coordinator = cluster.coordinator("one");
+    let calling = Scripted::new("noop", |execution| async move {
+        match execution.account.announce(call(100, false)).await {
+            Ok(None) => Outcome::succeeded(),
+            other => Outcome::failed(FailureClass::Permanent, format!("{other:?}")),
+        }
+    });
+    let _worker = cluster.worker("w", 1, calling).await;
+    let mut plan = plan_of(&[("ask", "noop", "noop", &[])]);
+    plan.nodes[0].budget_microusd = Some(1_000);
+    let run = cluster.submit(plan, 1).await;
+    let rows = cluster.rows().await;
+    assert_eq!(cluster.ended(&rows, run).await, "succeeded");
+    assert_eq!(booked(&rows, run).await, []);
     coordinator.stop().await;
 }

@@ -114,6 +114,34 @@ async fn where_the_router_advises_what_was_asked_for_is_called_and_nothing_else(
     assert_eq!(["failing", "steady", "inhouse"].map(asked), [1, 0, 0]);
 }
 
+/// One that takes its time.
+const PATIENT: &str = "
+model_list:
+  - model_name: patient
+    litellm_params: { model: openai/patient }
+    model_info: { id: at-patient, input_cost_per_token: 0.000002, output_cost_per_token: 0.000005 }
+    maestro: { quality: { default: 0.95 } }
+router: { modes: { default: act } }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_call_is_under_way_the_books_name_the_model_that_was_decided_for() {
+    let (proxy, provider) = shared().await;
+    let later = Turn::Later("from the patient one".to_owned(), Duration::from_secs(3));
+    provider.script("patient", [later]);
+    let scene = Scene::open(Some(PATIENT), Gateway::Kept(Arc::new(proxy.clone()))).await;
+    let asking = scene.ask("litellm.generate", json!({"model": "patient", "prompt": "Say it."}));
+    let looking = until("the decided call in the books", || async {
+        let calls = scene.all_calls().await;
+        calls.iter().all(|call| call.decided).then_some(calls).filter(|calls| !calls.is_empty())
+    });
+    let (run, under_way) = tokio::join!(asking, looking);
+    let [call] = under_way.as_slice() else { panic!("{under_way:?}") };
+    assert_eq!((call.model.as_str(), call.wall_ms), ("at-patient", 0), "{call:?}");
+    assert_eq!((run.text(), run.calls.len()), ("from the patient one", 1), "{run:?}");
+    assert_eq!(provider.seen("patient").len(), 1);
+}
+
 /// What Maestro adds to a call, with the router, the books and the answer's memory: printed, because it
 /// is this machine's.
 #[tokio::test(flavor = "multi_thread")]

@@ -159,10 +159,19 @@ impl Scene {
 
     /// The calls of a run, in order.
     async fn calls(&self, run: RunId) -> Vec<Called> {
+        self.calls_of(Some(run)).await
+    }
+
+    /// The calls of all runs that are in the books now.
+    pub(crate) async fn all_calls(&self) -> Vec<Called> {
+        self.calls_of(None).await
+    }
+
+    async fn calls_of(&self, run: Option<RunId>) -> Vec<Called> {
         sqlx::query_as(
-            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens, wall_ms from model_call where run = $1 order by ordinal",
+            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens, wall_ms from model_call where $1::uuid is null or run = $1 order by ordinal",
         )
-        .bind(run.uuid())
+        .bind(run.map(RunId::uuid))
         .fetch_all(&self.rows)
         .await
         .expect("calls")

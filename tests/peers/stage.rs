@@ -32,7 +32,8 @@ use tokio_util::task::TaskTracker;
 use crate::provider::{Provider, Turn};
 
 /// A model of its own for each test.
-const MODELS: [&str; 23] = [
+const MODELS: [&str; 24] = [
+    "patient",
     "narrow",
     "wide",
     "gated",

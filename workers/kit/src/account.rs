@@ -5,9 +5,12 @@
 //! the attempt's last word on the bus, which the server replaces only for whoever has read it. What is known
 //! of any call goes to the shard's inbox, so that it is in the books should this worker die now.
 //!
+//! Where it has no cap, no amount decides whether a call is made: then it can be announced before it is known
+//! of which model, while that is found out.
+//!
 //! What must stay true: a call is made only after that is stored; the last word is never less than what
 //! executions have spent, calls under way at their most (`tests/crash/workers.rs`); a call that was told and
-//! then not made is in the books for nothing.
+//! then not made leaves the books.
 
 use std::sync::Arc;
 
@@ -91,11 +94,6 @@ impl Account {
         Self { ledger, execution, cap: task.cap_microusd, desk: Some(Arc::new(desk)) }
     }
 
-    /// Whose view of it this is.
-    pub const fn execution(&self) -> ExecutionId {
-        self.execution
-    }
-
     /// What is left of the attempt's cap, where it has one.
     pub async fn left(&self) -> Result<Option<u64>, Error> {
         let Some(cap) = self.cap else { return Ok(None) };
@@ -106,16 +104,32 @@ impl Account {
         Ok(Some(cap.saturating_sub(self.spent(others))))
     }
 
-    /// Writes a call down that is about to be made, with the most that it may cost.
+    /// Writes a call down that is about to be made, with the most that it may cost. It is made once
+    /// [`Entry::made`] says so.
     pub async fn begin(&self, call: ModelCall) -> Result<Entry, Error> {
-        let Some(desk) = &self.desk else { return Ok(self.ledger.begin(call)) };
-        if let Some(cap) = self.cap {
+        if let (Some(desk), Some(cap)) = (&self.desk, self.cap) {
             self.reserve(desk, cap, call.cost_microusd).await?;
         }
-        let entry = self.ledger.begin(call);
-        let unmade =
-            Unmade(Some(if self.cap.is_some() { entry.told_at(self.clone()) } else { entry }));
-        unmade.tell(desk).await
+        self.write(call).await
+    }
+
+    /// Writes down that a call is about to be made, where it is not known yet what it will be; nothing where
+    /// there is a cap, with which the most that it may cost is compared first.
+    pub async fn announce(&self, call: ModelCall) -> Result<Option<Announced>, Error> {
+        if self.cap.is_some() {
+            return Ok(None);
+        }
+        let entry = self.write(call).await?;
+        Ok(Some(Announced { entry, desk: self.desk.clone() }))
+    }
+
+    /// Enters a call here and tells the shard's owner of it; then it may be made.
+    async fn write(&self, call: ModelCall) -> Result<Entry, Error> {
+        let entry = self.ledger.begin(call).unmade();
+        let Some(desk) = &self.desk else { return Ok(entry) };
+        let entry = if self.cap.is_some() { entry.told_at(self.clone()) } else { entry };
+        desk.tell(entry.ordinal(), entry.call()).await?;
+        Ok(entry)
     }
 
     /// Adds a call's most to the attempt's last word.
@@ -166,23 +180,38 @@ impl Account {
     }
 }
 
-/// A call that is in the books and not made yet. Dropped before that was told, it cost nothing.
-struct Unmade(Option<Entry>);
+/// A call of which it is not known yet what it will be.
+#[derive(Debug)]
+pub struct Announced {
+    entry: Entry,
+    desk: Option<Arc<Desk>>,
+}
 
-impl Unmade {
-    /// Tells the shard's owner of the call; then it may be made.
-    async fn tell(mut self, desk: &Desk) -> Result<Entry, Error> {
-        if let Some(entry) = &self.0 {
-            desk.tell(entry.ordinal(), entry.call()).await?;
-        }
-        self.0.take().ok_or_else(|| Error::Away("it was told already".to_owned()))
+impl Announced {
+    /// It will be this one, which is to be told where it is another than was announced.
+    pub fn becomes(self, call: ModelCall) -> (Entry, Option<News>) {
+        let Self { mut entry, desk } = self;
+        let is_news = *entry.call() != call;
+        let news = desk.filter(|_| is_news);
+        let news = news.map(|desk| News { desk, ordinal: entry.ordinal(), call: call.clone() });
+        entry.amend(call);
+        (entry, news)
     }
 }
 
-impl Drop for Unmade {
-    fn drop(&mut self) {
-        if let Some(entry) = self.0.take() {
-            entry.unmade();
+/// What an announced call became.
+#[derive(Debug)]
+pub struct News {
+    desk: Arc<Desk>,
+    ordinal: Option<u32>,
+    call: ModelCall,
+}
+
+impl News {
+    /// Tells the shard's owner. Making the call need not wait for that, but the report must.
+    pub async fn tell(self) {
+        if let Err(error) = self.desk.tell(self.ordinal, &self.call).await {
+            tracing::debug!(%error, "it was not told what an announced call became");
         }
     }
 }

@@ -27,14 +27,23 @@ struct Book {
     beyond_microusd: u64,
 }
 
-/// A call that is under way.
+/// A call that is under way, or about to be made. Dropped without a word, it stays at the most that it may
+/// cost; one that was not made yet is never made then, and costs nothing.
 #[derive(Debug)]
 pub struct Entry {
     ledger: Ledger,
     index: Option<usize>,
     call: ModelCall,
+    stands: Stands,
     /// Who is told that it is settled.
     told: Option<Account>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Unmade,
+    Made,
+    Settled,
 }
 
 impl Ledger {
@@ -49,7 +58,7 @@ impl Ledger {
             book.beyond_microusd = book.beyond_microusd.saturating_add(call.cost_microusd);
         }
         drop(book);
-        Entry { ledger: self.clone(), index, call, told: None }
+        Entry { ledger: self.clone(), index, call, stands: Stands::Made, told: None }
     }
 
     /// What this execution itself has paid, what is under way included: not for answers that another
@@ -80,8 +89,15 @@ impl Ledger {
 }
 
 impl Entry {
-    pub(crate) fn told_at(self, account: Account) -> Self {
-        Self { told: Some(account), ..self }
+    /// It is not made before that is said.
+    pub(crate) fn unmade(mut self) -> Self {
+        self.stands = Stands::Unmade;
+        self
+    }
+
+    pub(crate) fn told_at(mut self, account: Account) -> Self {
+        self.told = Some(account);
+        self
     }
 
     /// Which call of its execution it is, where a report has room for it.
@@ -94,14 +110,32 @@ impl Entry {
         &self.call
     }
 
-    /// No call was made after all.
-    pub fn unmade(self) {
-        let call = ModelCall { cost_microusd: 0, settled: true, ..self.call.clone() };
-        self.settle(call);
+    /// It is made now.
+    pub fn made(mut self) -> Self {
+        self.stands = Stands::Made;
+        self
+    }
+
+    /// Says what is known of the call by now.
+    pub(crate) fn amend(&mut self, call: ModelCall) {
+        self.write(call.clone());
+        self.call = call;
     }
 
     /// Says what became of the call.
-    pub fn settle(self, call: ModelCall) {
+    pub fn settle(mut self, call: ModelCall) {
+        self.end(call);
+    }
+
+    fn end(&mut self, call: ModelCall) {
+        self.write(call);
+        self.stands = Stands::Settled;
+        if let Some(account) = &self.told {
+            account.settled();
+        }
+    }
+
+    fn write(&self, call: ModelCall) {
         let mut book = self.ledger.book();
         match self.index.and_then(|index| book.calls.get_mut(index)) {
             Some(entry) => *entry = call,
@@ -110,9 +144,14 @@ impl Entry {
                 book.beyond_microusd = others.saturating_add(call.cost_microusd);
             }
         }
-        drop(book);
-        if let Some(account) = self.told {
-            account.settled();
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.stands == Stands::Unmade {
+            let call = self.call.clone();
+            self.end(ModelCall { cost_microusd: 0, settled: true, unmade: true, ..call });
         }
     }
 }
@@ -142,10 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_not_made_costs_nothing_and_says_so() {
+        let ledger = Ledger::default();
+        let mut entry = ledger.begin(call(100)).unmade();
+        entry.amend(call(40));
+        assert_eq!(ledger.spent_microusd(), 40, "it may be made any time");
+        drop(entry);
+        drop(ledger.begin(call(7)).unmade().made());
+        let told: Vec<_> =
+            ledger.calls().iter().map(|call| (call.cost_microusd, call.unmade)).collect();
+        assert_eq!(told, [(0, true), (7, false)]);
+    }
+
+    #[test]
     fn calls_beyond_what_a_report_names_still_count() {
         let ledger = Ledger::default();
         (0..CALLS_MAX).for_each(|_| drop(ledger.begin(call(1))));
-        let entry = ledger.begin(call(50));
+        let mut entry = ledger.begin(call(50));
+        entry.amend(call(70));
+        assert_eq!(ledger.spent_microusd(), CALLS_MAX as u64 + 70);
         entry.settle(ModelCall { settled: true, ..call(5) });
         assert_eq!(
             (ledger.calls().len(), ledger.spent_microusd()),

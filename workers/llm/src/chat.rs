@@ -1,9 +1,12 @@
 //! One question to chat models: of the model that the router names, or of the next where that one fails.
 //!
-//! A question is got ready (who is asked, at which price, written down) and then put. What must stay true:
-//! nothing is put that is not written down.
+//! A question is got ready (who is asked, at which price, written down) and then put. That a call is about to
+//! be made is written down while the router is asked which it will be, where nothing depends on its price.
+//! What must stay true: nothing is put that is not written down.
 
+use maestro_kit::account::Announced;
 use maestro_schemas::report::ModelCall;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::answer::Answer;
@@ -15,7 +18,8 @@ use crate::overhead::Times;
 use crate::price::Price;
 use crate::request::{Call, memory_key};
 use crate::route::{Route, TRIES_MAX};
-use crate::telling::Counted;
+use crate::settle::Spending;
+use crate::telling::{Counted, Word};
 
 /// Where a question goes, and all that it takes to put it, unless that is not to be had.
 struct Ready<'a> {
@@ -42,16 +46,16 @@ impl Attempt<'_> {
 
     async fn ask_models(&self, call: &Call, ordinal: u32) -> Result<Answer, Error> {
         let mut taken = Instant::now();
-        let key = memory_key(&self.execution.task, ordinal, &call.body());
+        let body = call.body();
+        let key = memory_key(&self.execution.task, ordinal, &body);
         let may_be_known = self.execution.delivered > 1;
         if may_be_known && let Some(answer) = self.recalled(key).await {
             return Ok(answer);
         }
         // A task that comes for the first time was seldom carried out before, so nothing waits for that.
         let looking = async { if may_be_known { None } else { self.recalled(key).await } };
-        let (former, mut ready) = tokio::join!(looking, self.ready(call, &[]));
+        let (mut ready, former) = tokio::join!(self.ready(call, &body, &[]), looking);
         if let Some(answer) = former {
-            ready.into_iter().for_each(Ready::drop_unasked);
             return Ok(answer);
         }
         let mut tried = Vec::new();
@@ -63,7 +67,7 @@ impl Attempt<'_> {
                 Err(error) => Err(error),
             };
             let error = match put {
-                Ok(paid) => return Ok(self.remembered(key, paid)),
+                Ok((paid, word)) => return Ok(self.remembered(key, paid, word.tell())),
                 Err(error) => error,
             };
             match route.gives_way(&error) {
@@ -72,23 +76,34 @@ impl Attempt<'_> {
                     let line = format!("\n[superseded: {error}; the next model is asked]");
                     self.execution.log.line(&line).await;
                     taken = Instant::now();
-                    ready = self.ready(call, &tried).await;
+                    ready = self.ready(call, &body, &tried).await;
                 }
                 _ => return Err(error),
             }
         }
     }
 
-    /// Gets a question ready for the model that the router names, where these were tried.
-    async fn ready(&self, call: &Call, tried: &[String]) -> Result<Ready<'_>, Error> {
+    /// Gets a question ready for the model that the router names, where these were tried; `body` is what the
+    /// step's own would be asked with.
+    async fn ready(&self, call: &Call, body: &Value, tried: &[String]) -> Result<Ready<'_>, Error> {
         let cap_left = self.cap_left().await?;
-        let (route, counted) = Route::find_counted(self.execution, call, (cap_left, tried)).await?;
+        let finding = Route::find_counted(self.execution, call, (cap_left, tried));
+        let (announced, found) = tokio::join!(self.announce(call, body), finding);
+        let (route, counted) = found?;
         route.vouches(call)?;
-        let question = self.question(call, &route).await;
+        let question = match announced {
+            Ok(announced) => self.question(call, &route, announced).await,
+            Err(error) => Err(error),
+        };
         Ok(Ready { route, counted, question })
     }
 
-    async fn question(&self, call: &Call, route: &Route) -> Result<Question<'_>, Error> {
+    async fn question(
+        &self,
+        call: &Call,
+        route: &Route,
+        announced: Option<Announced>,
+    ) -> Result<Question<'_>, Error> {
         let way = self.way(route).await?;
         let call = Call { model: way.model(route), ..call.clone() };
         let price = self.known(way.price(self, &route.model).await)?;
@@ -100,38 +115,44 @@ impl Attempt<'_> {
             decision: route.decision(),
             offline: way.is_offline(),
         };
-        let begun = self.begin(planned).await?;
+        let begun = self.begin(planned, announced).await?;
         Ok(Question { way, price, begun })
     }
 
-    /// Puts it, and settles what it cost.
+    /// Puts it, and settles what it cost; answers with the answer what the router is to be told.
     async fn put(
         &self,
         (route, counted): (&Route, Counted),
         Question { way, price, begun }: Question<'_>,
         (taken, is_fallback): (Instant, bool),
-    ) -> Result<(Answer, ModelCall), Error> {
-        let Begun { body, spending } = begun;
-        let name = self.name(&spending);
+    ) -> Result<((Answer, ModelCall), Word), Error> {
+        let Begun { body, entry, news } = begun;
+        let name = self.name(&entry);
+        let spending = Spending::of(entry, self.execution.id);
         let sent = Instant::now();
-        let ended = way.chat((&route.model, name.as_deref()), &body, &self.execution.log).await;
-        let times = Times::ending_now(taken, sent);
+        let calling = async {
+            let called = (route.model.as_str(), name.as_deref());
+            let ended = way.chat(called, &body, &self.execution.log).await;
+            (ended, Times::ending_now(taken, sent))
+        };
+        let telling = async {
+            if let Some(news) = news {
+                news.tell().await;
+            }
+        };
+        let ((ended, times), ()) = tokio::join!(calling, telling);
         self.overhead.waited(times);
         // In the books before anybody hears of it: this may be stopped at any time.
         let done = spending.done(ended, price, times);
         let told = done.as_ref().map(|(answer, paid)| (answer, paid));
-        if route.tell(self.execution, told, (times.elapsed(), is_fallback)).await {
-            counted.told();
-        }
-        done
-    }
-}
-
-impl Ready<'_> {
-    /// It is not put: the answer was had already.
-    fn drop_unasked(self) {
-        if let Ok(question) = self.question {
-            question.begun.spending.unmade();
+        let word = route.word(counted, told, (times.elapsed(), is_fallback));
+        match done {
+            Ok(paid) => Ok((paid, word)),
+            Err(error) => {
+                // It is to know before it is asked about the same call again.
+                word.tell().await;
+                Err(error)
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Vectors of texts.
 
+use std::future::ready;
+
 use maestro_schemas::artifact::Artifact;
 use maestro_schemas::id::DecisionId;
 use maestro_schemas::outcome::{Outcome, Outputs};
@@ -40,7 +42,7 @@ impl Attempt<'_> {
         let (former, permitted) = tokio::join!(self.found::<Made>(key), self.permitted(&asked));
         let made = match former {
             Some(made) => made,
-            None => self.remembered(key, self.make(&asked, permitted?, taken).await?),
+            None => self.remembered(key, self.make(&asked, permitted?, taken).await?, ready(())),
         };
         let model = made.answered.served_by.unwrap_or(asked.model);
         let outputs = Outputs::from([
@@ -68,12 +70,19 @@ impl Attempt<'_> {
         self.check_cap(&asked.model, price, most).await?;
         let body = body(&model, asked);
         fits(&body)?;
-        let planned =
-            settle::Made { model: model.clone(), prompt: None, body: &body, most, decision };
-        let is_offline = caller.endpoint.offline.is_some();
-        let spending = Spending::begin(&self.execution.account, planned, is_offline).await?;
+        let offline = caller.endpoint.offline.is_some();
+        let planned = settle::Made {
+            model: model.clone(),
+            prompt: None,
+            body: &body,
+            most,
+            decision,
+            offline,
+        };
+        let entry = self.execution.account.begin(planned.entered()).await?;
+        let name = self.name(&entry);
+        let spending = Spending::of(entry, self.execution.id);
         let started = Instant::now();
-        let name = self.name(&spending);
         let caller = Caller { name: name.as_deref(), ..caller };
         let ended = caller.post(&model, "/v1/embeddings", &body).await;
         let times = Times::ending_now(taken, started);

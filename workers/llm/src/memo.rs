@@ -63,15 +63,22 @@ impl Attempt<'_> {
         Some(answer)
     }
 
-    /// Keeps an answer for a redelivery, with the call that brought it and whose that is. The step goes on
-    /// meanwhile; the kit reports nothing of it before that has ended.
-    pub(crate) fn remembered<T>(&self, key: Digest, (answer, call): (T, ModelCall)) -> T
+    /// Keeps an answer for a redelivery, with the call that brought it and whose that is, and does what else is
+    /// to be done then. The step goes on meanwhile; the kit reports nothing of it before that has ended.
+    pub(crate) fn remembered<T>(
+        &self,
+        key: Digest,
+        (answer, call): (T, ModelCall),
+        then: impl Future<Output = ()> + Send + 'static,
+    ) -> T
     where
         T: Clone + Serialize + Send + Sync + 'static,
     {
         let (store, memory) =
             (self.execution.store.clone(), Memory { answer: answer.clone(), call });
-        self.execution.beside.spawn(async move { remember(&store, key, &memory).await });
+        self.execution.beside.spawn(async move {
+            tokio::join!(then, remember(&store, key, &memory));
+        });
         answer
     }
 }

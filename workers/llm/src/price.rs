@@ -168,6 +168,11 @@ impl Prices {
         Ok(find(&known.prices, model))
     }
 
+    /// What it costs as far as is known without asking.
+    pub(crate) async fn at_hand(&self, model: &str) -> Price {
+        self.believed(model).await.and_then(Result::ok).unwrap_or_default()
+    }
+
     async fn believed(&self, model: &str) -> Option<Result<Price, Error>> {
         let known = self.known.lock().await;
         let age = known.since?.elapsed();

@@ -1,6 +1,5 @@
 //! A call in the books: at the most it may cost before it is made, at what it did afterwards.
 
-use maestro_kit::account::{self, Account};
 use maestro_kit::ledger::Entry;
 use maestro_schemas::digest::Digest;
 use maestro_schemas::id::{DecisionId, ExecutionId};
@@ -27,6 +26,21 @@ pub(crate) struct Made<'a> {
     pub(crate) most: u64,
     /// The router's decision that it follows.
     pub(crate) decision: Option<DecisionId>,
+    /// Whether the gateway answers by itself.
+    pub(crate) offline: bool,
+}
+
+impl Made<'_> {
+    /// As it stands in the books.
+    pub(crate) fn entered(self) -> ModelCall {
+        let Self { model, prompt, body, most, decision, offline } = self;
+        ModelCall {
+            prompt,
+            offline,
+            decision,
+            ..ModelCall::begun(model, Digest::of_json(body), most)
+        }
+    }
 }
 
 /// A call under way. Dropped without a word, it stays at the most that it may cost.
@@ -36,29 +50,9 @@ pub(crate) struct Spending {
 }
 
 impl Spending {
-    /// Writes the call down, here and for others; refused where it would pass what is left by now.
-    pub(crate) async fn begin(
-        account: &Account,
-        made: Made<'_>,
-        offline: bool,
-    ) -> Result<Self, account::Error> {
-        let call = ModelCall {
-            prompt: made.prompt,
-            offline,
-            decision: made.decision,
-            ..ModelCall::begun(made.model, Digest::of_json(made.body), made.most)
-        };
-        Ok(Self { entry: account.begin(call).await?, execution: account.execution() })
-    }
-
-    /// Which call of its execution it is, where somebody may ask for it by that.
-    pub(crate) fn ordinal(&self) -> Option<u32> {
-        self.entry.ordinal()
-    }
-
-    /// No call was made after all.
-    pub(crate) fn unmade(self) {
-        self.entry.unmade();
+    /// The call is made now.
+    pub(crate) fn of(entry: Entry, execution: ExecutionId) -> Self {
+        Self { entry: entry.made(), execution }
     }
 
     /// The call ended: as it is in the books, with whose it is, where there is an answer.
@@ -92,7 +86,7 @@ impl Spending {
         let most = self.entry.call().cost_microusd;
         let cost_microusd = if told.offline { 0 } else { cost.unwrap_or(most) };
         let call = ModelCall { cost_microusd, settled, ..told };
-        let place = self.ordinal().unwrap_or(CALLS_MAX as u32);
+        let place = self.entry.ordinal().unwrap_or(CALLS_MAX as u32);
         self.entry.settle(call.clone());
         ModelCall { payer: Some((self.execution, place)), ..call }
     }

@@ -16,26 +16,29 @@ use crate::route::{Named, Route};
 pub(crate) type Ended<'a> = Result<(&'a Answer, &'a ModelCall), &'a Error>;
 
 impl Route {
-    /// Tells the router how the call ended; answers whether there was something to tell.
-    pub(crate) async fn tell(
+    /// What the router is to be told of a call that counts as under way and has ended.
+    pub(crate) fn word(&self, counted: Counted, ended: Ended<'_>, of_it: (Duration, bool)) -> Word {
+        Word { counted, outcome: self.outcome(ended, of_it) }
+    }
+
+    /// What the router is told of a call that ended, if anything.
+    fn outcome(
         &self,
-        execution: &Execution,
         ended: Ended<'_>,
         (elapsed, fallback): (Duration, bool),
-    ) -> bool {
-        let Some(decided) = &self.decided else { return false };
+    ) -> Option<CallOutcome> {
+        let decided = self.decided.as_ref()?;
         let class = match ended {
-            Ok(_) => Some(CallClass::Ok),
-            Err(error) => class(error),
+            Ok(_) => CallClass::Ok,
+            Err(error) => class(error)?,
         };
-        let Some(class) = class else { return false };
         let retry_after_ms = match ended {
             Err(Error::Refused { retry_after_ms, .. }) => *retry_after_ms,
             _ => None,
         };
         let (answer, paid) = ended.ok().unzip();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let outcome = CallOutcome {
+        Some(CallOutcome {
             deployment: decided.used.clone(),
             decision_id: Some(decided.id),
             class,
@@ -49,9 +52,7 @@ impl Route {
             fallback,
             topic: None,
             score: None,
-        };
-        execution.router.learn(outcome).await;
-        true
+        })
     }
 
     /// Tells the router how the call of a model ended, where that is the model that it decided for.
@@ -62,8 +63,26 @@ impl Route {
         ended: Ended<'_>,
         elapsed: Duration,
     ) {
-        if matches!(self.of_model(model), Named::Here(_)) {
-            self.tell(execution, ended, (elapsed, false)).await;
+        if matches!(self.of_model(model), Named::Here(_))
+            && let Some(outcome) = self.outcome(ended, (elapsed, false))
+        {
+            execution.router.learn(outcome).await;
+        }
+    }
+}
+
+/// What the router is to be told.
+pub(crate) struct Word {
+    counted: Counted,
+    outcome: Option<CallOutcome>,
+}
+
+impl Word {
+    /// Tells it.
+    pub(crate) async fn tell(self) {
+        if let Some(outcome) = self.outcome {
+            self.counted.router.learn(outcome).await;
+            self.counted.told();
         }
     }
 }
@@ -80,8 +99,7 @@ impl Counted {
         Self { router: router.clone(), decision }
     }
 
-    /// It was told by [`Route::tell`].
-    pub(crate) fn told(mut self) {
+    fn told(mut self) {
         self.decision = None;
     }
 }

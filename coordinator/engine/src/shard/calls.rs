@@ -15,7 +15,7 @@ const NUMBER_MAX: u64 = 1_000_000_000_000;
 const NAME_CHARS_MAX: usize = 200;
 
 impl Fold {
-    /// Enters a call that is about to be made. What its worker is then told of it takes its place.
+    /// Enters a call that is about to be made. What is told of it then takes its place, in that order.
     pub(super) fn call_begun(&self, batch: &mut Batch, begun: &CallBegun) {
         let Some(run) = self.runs.get(&begun.run) else { return };
         let of_its_pool = run.node(begun.step.node).is_some_and(|node| node.pool == begun.pool);

@@ -1,9 +1,10 @@
 //! A commit lands whole, once, and only for the owner of its shards.
 
-use maestro_engine::shard::commit::{Commit, ShardAdvance};
+use maestro_engine::shard::commit::{CallRow, Commit, ShardAdvance};
 use maestro_engine::shard::request::Landing;
 use maestro_schemas::api::cost::By;
-use maestro_schemas::id::{CoordinatorId, RunId};
+use maestro_schemas::id::{CoordinatorId, DecisionId, RunId};
+use maestro_schemas::report::ModelCall;
 use maestro_schemas::step::{RunState, StepAddress, StepState};
 use maestro_server::store;
 use maestro_server::store::model_call::{self, Filter};
@@ -197,4 +198,55 @@ async fn a_call_of_a_model_is_kept_once_however_often_it_is_reported() {
     let sums = model_call::sums(&mut database.conn().await, &project(), &filter).await.unwrap();
     assert_eq!((sums[0].about.as_str(), sums[0].calls, sums[0].tasks), ("gpt-4o-mini", 2, 1));
     assert_eq!(sums[0].cost_microusd, 1_000);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_call_replaces_what_it_was_announced_as_and_one_not_made_leaves() {
+    let database = laid_out().await;
+    let mut fold = database.fold();
+    let run = RunId::generate();
+    let told = |row: &CallRow, model: &str, more: ModelCall| {
+        let call = ModelCall { model: model.to_owned(), ..more };
+        CallRow { call, ..row.clone() }
+    };
+    let known = call_row(run, STEP, 700);
+    let announced = ModelCall { wall_ms: 0, settled: false, ..known.call.clone() };
+    let decision = Some(DecisionId::generate());
+    let decided = ModelCall { decision, cost_microusd: 900, ..announced.clone() };
+    let unmade = ModelCall { unmade: true, settled: true, cost_microusd: 0, ..announced.clone() };
+    let [one, other, third] = [0, 1, 2].map(|ordinal| CallRow { ordinal, ..known.clone() });
+    let rows = || async {
+        sqlx::query_as::<_, (i32, String, bool, i64)>(
+            "select ordinal, model, decision is not null, cost_microusd from model_call order by ordinal",
+        )
+        .fetch_all(&mut database.conn().await)
+        .await
+        .unwrap()
+    };
+
+    let first = [
+        told(&one, "asked", announced.clone()),
+        told(&other, "asked", announced.clone()),
+        // In one commit the later word counts.
+        told(&third, "asked", announced.clone()),
+        told(&third, "decided", decided.clone()),
+    ];
+    fold.commit(&Commit { calls: first.to_vec(), ..begun(run) }).await.unwrap();
+    let (asked, of_decision) = ("asked".to_owned(), "decided".to_owned());
+    let expected = vec![
+        (0, asked.clone(), false, 700),
+        (1, asked, false, 700),
+        (2, of_decision.clone(), true, 900),
+    ];
+    assert_eq!(rows().await, expected);
+
+    let then = [told(&one, "decided", decided.clone()), told(&other, "asked", unmade.clone())];
+    fold.commit(&Commit { calls: then.to_vec(), ..batch(2) }).await.unwrap();
+    let left = vec![(0, of_decision.clone(), true, 900), (2, of_decision.clone(), true, 900)];
+    assert_eq!(rows().await, left);
+
+    let settled = ModelCall { cost_microusd: 300, ..known.call.clone() };
+    let last = [told(&one, "decided", settled), told(&third, "decided", unmade)];
+    fold.commit(&Commit { calls: last.to_vec(), ..batch(3) }).await.unwrap();
+    assert_eq!(rows().await, [(0, of_decision, true, 300)], "the decision stays");
 }

@@ -1,6 +1,7 @@
 //! One question: over the chain of models, and for each over the hosts that can serve it.
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::time::Duration;
 
 use maestro_schemas::outcome::FailureClass;
@@ -24,6 +25,7 @@ use crate::overhead::Times;
 use crate::price::Price;
 use crate::request::{Call, memory_key};
 use crate::route::Route;
+use crate::settle::Spending;
 
 /// How long a host that failed is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -65,7 +67,7 @@ impl Attempt<'_> {
                 let call = Call { model: model.clone(), ..call.clone() };
                 let with = (is_last_resort, tried, &mut left_alone);
                 let error = match self.of_one_model(&call, wish, with).await {
-                    Ok(paid) => return Ok(self.remembered(key, paid)),
+                    Ok(paid) => return Ok(self.remembered(key, paid, ready(()))),
                     Err(error) => error,
                 };
                 self.execution.log.line(&format!("\n[{model}: {error}]")).await;
@@ -151,16 +153,16 @@ impl Attempt<'_> {
         let taken = Instant::now();
         self.execution.log.line(&format!("[{} is asked for {model}: {why}]", host.name)).await;
         let price = price(host);
-        let Begun { body, spending } = self
-            .begin(Planned {
-                call: call.clone(),
-                price,
-                body: &|call| body(call, wish),
-                model: call.model.clone(),
-                decision: route.decision(),
-                offline: false,
-            })
-            .await?;
+        let planned = Planned {
+            call: call.clone(),
+            price,
+            body: &|call| body(call, wish),
+            model: call.model.clone(),
+            decision: route.decision(),
+            offline: false,
+        };
+        let Begun { body, entry, .. } = self.begin(planned, None).await?;
+        let spending = Spending::of(entry, self.execution.id);
         let started = Instant::now();
         let endpoint = Endpoint { url: host.url.clone(), key: host.key.clone(), offline: None };
         let client = self.shared.clients.of(&host.url);
