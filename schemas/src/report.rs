@@ -99,7 +99,10 @@ pub struct ModelCall {
     /// Whether no model was asked, because the gateway answers by itself.
     #[serde(default)]
     pub offline: bool,
-    /// Whether it was announced and then not made: then it leaves the books.
+    /// Whether this is what was known when it was announced, before it was known what it would be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub announced: bool,
+    /// Whether it was announced and then not made: then it is no call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmade: bool,
     /// From the request to the end of the answer, in milliseconds.
@@ -128,6 +131,7 @@ impl ModelCall {
             settled: false,
             payer: None,
             offline: false,
+            announced: false,
             unmade: false,
             wall_ms: 0,
             overhead_us: None,

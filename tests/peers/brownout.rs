@@ -169,7 +169,7 @@ impl Scene {
                     coalesce(max(a.ended_at_ms) - min(c.began), 0), coalesce(max(c.calls), 0)
                from attempt a
                left join (select node, item, min(at_ms) as began, count(*) as calls
-                            from model_call where run = $1 group by node, item) c
+                            from model_call where run = $1 and not unmade group by node, item) c
                  on c.node = a.node and c.item = a.item
               where a.run = $1 group by a.node, a.item",
         )

@@ -88,7 +88,7 @@ impl Scene {
     /// The deployments that a run's calls went to, in order, each with whether a decision is known.
     pub(crate) async fn calls(&self, run: RunId) -> Vec<(String, bool)> {
         sqlx::query_as(
-            "select model, decision is not null from model_call where run = $1 order by ordinal",
+            "select model, decision is not null from model_call where run = $1 and not unmade order by ordinal",
         )
         .bind(run.uuid())
         .fetch_all(&self.rows)

@@ -96,7 +96,7 @@ impl Scene {
         let rows = cluster.rows().await;
         let stop = CancellationToken::new();
         until("the tables", || async {
-            sqlx::query("select from route_decision").execute(&rows).await.ok()
+            sqlx::query("select unmade from model_call").execute(&rows).await.ok()
         })
         .await;
         let parts = Parts {
@@ -169,7 +169,7 @@ impl Scene {
 
     async fn calls_of(&self, run: Option<RunId>) -> Vec<Called> {
         sqlx::query_as(
-            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens, wall_ms from model_call where $1::uuid is null or run = $1 order by ordinal",
+            "select model, deployment, decision is not null as decided, cost_microusd, input_tokens, output_tokens, wall_ms from model_call where not unmade and ($1::uuid is null or run = $1) order by ordinal",
         )
         .bind(run.map(RunId::uuid))
         .fetch_all(&self.rows)

@@ -10,7 +10,7 @@
 //!
 //! What must stay true: a call is made only after that is stored; the last word is never less than what
 //! executions have spent, calls under way at their most (`tests/crash/workers.rs`); a call that was told and
-//! then not made leaves the books.
+//! then not made is no call in the books.
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use maestro_streams::latest;
 use maestro_streams::publish::Publisher;
 use maestro_streams::topology::spend_stream;
 use maestro_streams::topology::subject::{self, Subject};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::ledger::{Entry, Ledger};
@@ -119,7 +120,7 @@ impl Account {
         if self.cap.is_some() {
             return Ok(None);
         }
-        let entry = self.write(call).await?;
+        let entry = self.write(ModelCall { announced: true, ..call }).await?;
         Ok(Some(Announced { entry, desk: self.desk.clone() }))
     }
 
@@ -127,7 +128,7 @@ impl Account {
     async fn write(&self, call: ModelCall) -> Result<Entry, Error> {
         let entry = self.ledger.begin(call).unmade();
         let Some(desk) = &self.desk else { return Ok(entry) };
-        let entry = if self.cap.is_some() { entry.told_at(self.clone()) } else { entry };
+        let entry = entry.told_at(self.clone());
         desk.tell(entry.ordinal(), entry.call()).await?;
         Ok(entry)
     }
@@ -151,9 +152,12 @@ impl Account {
     /// Says anew what this execution spent, now that a call's price is known. Where that fails, the
     /// call counts at its most for others.
     pub(crate) fn settled(&self) {
+        if self.cap.is_none() {
+            return;
+        }
         let this = self.clone();
         // Outside the runtime nobody is left to be told.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
             let Some(desk) = &this.desk else { return };
             let mut said = desk.said.lock().await;
@@ -168,6 +172,16 @@ impl Account {
                     Ok(true) => return,
                     Err(error) => return tracing::debug!(%error, "a price was not told"),
                 }
+            }
+        });
+    }
+
+    /// Tells the shard's owner that a call was not made: no report may follow. It may be lost.
+    pub(crate) fn unmade(&self, ordinal: Option<u32>, call: ModelCall) {
+        let (Some(desk), Ok(runtime)) = (self.desk.clone(), Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            if let Err(error) = desk.tell(ordinal, &call).await {
+                tracing::debug!(%error, "it was not told that a call was not made");
             }
         });
     }
@@ -191,9 +205,12 @@ impl Announced {
     /// It will be this one, which is to be told where it is another than was announced.
     pub fn becomes(self, call: ModelCall) -> (Entry, Option<News>) {
         let Self { mut entry, desk } = self;
-        let is_news = *entry.call() != call;
+        let announced = entry.call();
+        let is_dearer = call.cost_microusd > announced.cost_microusd;
+        let is_news = ModelCall { announced: false, ..announced.clone() } != call;
+        let ordinal = entry.ordinal();
         let news = desk.filter(|_| is_news);
-        let news = news.map(|desk| News { desk, ordinal: entry.ordinal(), call: call.clone() });
+        let news = news.map(|desk| News { desk, ordinal, call: call.clone(), is_dearer });
         entry.amend(call);
         (entry, news)
     }
@@ -205,14 +222,18 @@ pub struct News {
     desk: Arc<Desk>,
     ordinal: Option<u32>,
     call: ModelCall,
+    is_dearer: bool,
 }
 
 impl News {
-    /// Tells the shard's owner. Making the call need not wait for that, but the report must.
-    pub async fn tell(self) {
-        if let Err(error) = self.desk.tell(self.ordinal, &self.call).await {
-            tracing::debug!(%error, "it was not told what an announced call became");
-        }
+    /// Whether it may cost more than was announced: then it is made only once that is told.
+    pub const fn is_dearer(&self) -> bool {
+        self.is_dearer
+    }
+
+    /// Tells the shard's owner; the report waits for that.
+    pub async fn tell(self) -> Result<(), Error> {
+        self.desk.tell(self.ordinal, &self.call).await
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Entry {
     index: Option<usize>,
     call: ModelCall,
     stands: Stands,
-    /// Who is told that it is settled.
+    /// Who is told that it is settled, or not made.
     told: Option<Account>,
 }
 
@@ -151,7 +151,17 @@ impl Drop for Entry {
     fn drop(&mut self) {
         if self.stands == Stands::Unmade {
             let call = self.call.clone();
-            self.end(ModelCall { cost_microusd: 0, settled: true, unmade: true, ..call });
+            let call = ModelCall {
+                cost_microusd: 0,
+                settled: true,
+                announced: false,
+                unmade: true,
+                ..call
+            };
+            self.end(call.clone());
+            if let Some(account) = &self.told {
+                account.unmade(self.ordinal(), call);
+            }
         }
     }
 }

@@ -94,7 +94,10 @@ impl Attempt<'_> {
             let prompt = call.prompt.as_ref().map(|prompt| prompt.digest);
             let made = Made { model: model.clone(), prompt, body: &body, most, decision, offline };
             if let Some(announced) = announced.take() {
-                let (entry, news) = announced.becomes(made.entered());
+                let (entry, mut news) = announced.becomes(made.entered());
+                if let Some(dearer) = news.take_if(|news| news.is_dearer()) {
+                    dearer.tell().await?;
+                }
                 return Ok(Begun { body, entry, news });
             }
             match self.execution.account.begin(made.entered()).await {

@@ -4,7 +4,9 @@
 //! be made is written down while the router is asked which it will be, where nothing depends on its price.
 //! What must stay true: nothing is put that is not written down.
 
-use maestro_kit::account::Announced;
+use std::pin::pin;
+
+use maestro_kit::account::{Announced, News};
 use maestro_schemas::report::ModelCall;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -133,17 +135,12 @@ impl Attempt<'_> {
         let calling = async {
             let called = (route.model.as_str(), name.as_deref());
             let ended = way.chat(called, &body, &self.execution.log).await;
-            (ended, Times::ending_now(taken, sent))
+            let times = Times::ending_now(taken, sent);
+            self.overhead.waited(times);
+            // In the books before anybody hears of it: this may be stopped at any time.
+            (spending.done(ended, price, times), times)
         };
-        let telling = async {
-            if let Some(news) = news {
-                news.tell().await;
-            }
-        };
-        let ((ended, times), ()) = tokio::join!(calling, telling);
-        self.overhead.waited(times);
-        // In the books before anybody hears of it: this may be stopped at any time.
-        let done = spending.done(ended, price, times);
+        let (done, times) = self.while_telling(news, calling).await;
         let told = done.as_ref().map(|(answer, paid)| (answer, paid));
         let word = route.word(counted, told, (times.elapsed(), is_fallback));
         match done {
@@ -153,6 +150,25 @@ impl Attempt<'_> {
                 word.tell().await;
                 Err(error)
             }
+        }
+    }
+
+    /// Makes a call and tells meanwhile what it is; what is not told by its end is told beside the rest.
+    async fn while_telling<T>(&self, news: Option<News>, calling: impl Future<Output = T>) -> T {
+        let Some(news) = news else { return calling.await };
+        let mut telling = Box::pin(async move {
+            if let Err(error) = news.tell().await {
+                tracing::debug!(%error, "it was not told what an announced call became");
+            }
+        });
+        let mut calling = pin!(calling);
+        tokio::select! {
+            biased;
+            called = &mut calling => {
+                self.execution.beside.spawn(telling);
+                called
+            }
+            () = &mut telling => calling.await,
         }
     }
 }

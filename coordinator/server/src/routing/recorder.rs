@@ -25,8 +25,8 @@ const AT_ONCE_MAX: usize = 500;
 const LINGER: Duration = Duration::from_millis(20);
 /// How long decisions are kept for a database that is away, and the pauses between two tries.
 const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// The most configurations that are known to be stored; there is one for each edit of a file.
 const CONFIGS_MAX: usize = 64;
 
@@ -103,16 +103,19 @@ impl Writing {
     /// Stores decisions; again and again where that may help.
     async fn write(&mut self, batch: &[Decided]) -> Result<(), Error> {
         let (since, mut pause) = (Instant::now(), PAUSE_MIN);
+        let mut tries = 0;
         loop {
+            tries += 1;
             let error = match self.write_once(batch).await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_of_data() || since.elapsed() >= PATIENCE => {
-                    return Err(error);
-                }
                 Err(error) => error,
             };
-            tracing::warn!(error = &error as &dyn std::error::Error, "decisions wait");
+            // Another database may have taken the place of the one that had them.
             self.configs.clear();
+            if error.is_of_data() && tries > 1 || since.elapsed() >= PATIENCE {
+                return Err(error);
+            }
+            tracing::warn!(error = &error as &dyn std::error::Error, "decisions wait");
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

@@ -64,12 +64,12 @@ impl Rows {
                 "select row_to_json(t)::text from audit t where run = $1 order by at_ms, command"
             }
             Self::Calls => {
-                "select row_to_json(t)::text from model_call t where run = $1
+                "select row_to_json(t)::text from model_call t where run = $1 and not unmade
                   order by execution, ordinal"
             }
             Self::Decisions => {
                 "select row_to_json(t)::text from route_decision t
-                  where id in (select decision from model_call where run = $1) order by id"
+                  where id in (select decision from model_call where run = $1 and not unmade) order by id"
             }
         }
     }

@@ -58,7 +58,7 @@ pub async fn sums(
                 count(*) filter (where not settled) as unsettled,
                 count(*) filter (where offline) as offline
            from model_call
-          where project = $1 and at_ms >= $3 and at_ms < $4 and ($5::uuid is null or run = $5)
+          where not unmade and project = $1 and at_ms >= $3 and at_ms < $4 and ($5::uuid is null or run = $5)
           group by 1
           order by case when $2 = 'day' then max(at_ms) else sum(cost_microusd) end desc, 1 limit $6",
     )

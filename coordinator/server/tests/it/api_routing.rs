@@ -134,7 +134,7 @@ async fn a_decision_that_the_database_does_not_take_now_is_kept_once_it_does() {
     sqlx::query("lock table route_decision").execute(&mut *locked).await.unwrap();
     let decision = decided(&stack, &asking("Write a haiku.")).await;
     let cut_off = "select pg_terminate_backend(pid) from pg_stat_activity
-                    where wait_event_type = 'Lock' and query like 'insert into route_decision %'";
+                    where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into route_decision %'";
     let mut is_cut_off = false;
     for _ in 0..600 {
         is_cut_off = !sqlx::query(cut_off).fetch_all(&mut looker).await.unwrap().is_empty();

@@ -201,52 +201,67 @@ async fn a_call_of_a_model_is_kept_once_however_often_it_is_reported() {
 }
 
 #[tokio::test]
-async fn what_is_told_of_a_call_replaces_what_it_was_announced_as_and_one_not_made_leaves() {
+async fn what_is_told_of_a_call_replaces_what_it_was_announced_as_in_any_order() {
     let database = laid_out().await;
     let mut fold = database.fold();
     let run = RunId::generate();
-    let told = |row: &CallRow, model: &str, more: ModelCall| {
-        let call = ModelCall { model: model.to_owned(), ..more };
-        CallRow { call, ..row.clone() }
+    let told = |row: &CallRow, call: &ModelCall| CallRow { call: call.clone(), ..row.clone() };
+    let known = call_row(run, STEP, 300);
+    let named = |model: &str| ModelCall { model: model.to_owned(), ..known.call.clone() };
+    let announced = ModelCall {
+        announced: true,
+        settled: false,
+        cost_microusd: 700,
+        wall_ms: 0,
+        ..named("asked")
     };
-    let known = call_row(run, STEP, 700);
-    let announced = ModelCall { wall_ms: 0, settled: false, ..known.call.clone() };
     let decision = Some(DecisionId::generate());
-    let decided = ModelCall { decision, cost_microusd: 900, ..announced.clone() };
-    let unmade = ModelCall { unmade: true, settled: true, cost_microusd: 0, ..announced.clone() };
+    let decided = ModelCall {
+        announced: false,
+        decision,
+        cost_microusd: 900,
+        model: "decided".to_owned(),
+        ..announced.clone()
+    };
+    let unmade = ModelCall { unmade: true, settled: true, cost_microusd: 0, ..decided.clone() };
+    let ended = ModelCall { decision, ..named("decided") };
     let [one, other, third] = [0, 1, 2].map(|ordinal| CallRow { ordinal, ..known.clone() });
     let rows = || async {
         sqlx::query_as::<_, (i32, String, bool, i64)>(
-            "select ordinal, model, decision is not null, cost_microusd from model_call order by ordinal",
+            "select ordinal, model, decision is not null, cost_microusd from model_call
+              where not unmade order by ordinal",
         )
         .fetch_all(&mut database.conn().await)
         .await
         .unwrap()
     };
+    let row =
+        |ordinal, model: &str, is_decided, cost| (ordinal, model.to_owned(), is_decided, cost);
 
-    let first = [
-        told(&one, "asked", announced.clone()),
-        told(&other, "asked", announced.clone()),
-        // In one commit the later word counts.
-        told(&third, "asked", announced.clone()),
-        told(&third, "decided", decided.clone()),
+    // Of two words in one commit the one that knows more counts, whichever comes first.
+    let first = vec![
+        told(&one, &announced),
+        told(&other, &announced),
+        told(&third, &decided),
+        told(&third, &announced),
     ];
-    fold.commit(&Commit { calls: first.to_vec(), ..begun(run) }).await.unwrap();
-    let (asked, of_decision) = ("asked".to_owned(), "decided".to_owned());
-    let expected = vec![
-        (0, asked.clone(), false, 700),
-        (1, asked, false, 700),
-        (2, of_decision.clone(), true, 900),
-    ];
+    fold.commit(&Commit { calls: first.clone(), ..begun(run) }).await.unwrap();
+    let expected =
+        [row(0, "asked", false, 700), row(1, "asked", false, 700), row(2, "decided", true, 900)];
     assert_eq!(rows().await, expected);
 
-    let then = [told(&one, "decided", decided.clone()), told(&other, "asked", unmade.clone())];
-    fold.commit(&Commit { calls: then.to_vec(), ..batch(2) }).await.unwrap();
-    let left = vec![(0, of_decision.clone(), true, 900), (2, of_decision.clone(), true, 900)];
+    let then = vec![told(&one, &decided), told(&other, &unmade)];
+    fold.commit(&Commit { calls: then, ..batch(2) }).await.unwrap();
+    let left = [row(0, "decided", true, 900), row(2, "decided", true, 900)];
     assert_eq!(rows().await, left);
+    fold.commit(&Commit { calls: first, ..batch(3) }).await.unwrap();
+    assert_eq!(rows().await, left, "what was announced is read again and changes nothing");
 
-    let settled = ModelCall { cost_microusd: 300, ..known.call.clone() };
-    let last = [told(&one, "decided", settled), told(&third, "decided", unmade)];
-    fold.commit(&Commit { calls: last.to_vec(), ..batch(3) }).await.unwrap();
-    assert_eq!(rows().await, [(0, of_decision, true, 300)], "the decision stays");
+    let last = vec![told(&one, &ended), told(&third, &unmade)];
+    fold.commit(&Commit { calls: last, ..batch(4) }).await.unwrap();
+    assert_eq!(rows().await, [row(0, "decided", true, 300)]);
+    let filter =
+        Filter { by: By::Run, run: Some(run), since_ms: 0, until_ms: u64::MAX, rows_max: 10 };
+    let sums = model_call::sums(&mut database.conn().await, &project(), &filter).await.unwrap();
+    assert_eq!((sums[0].calls, sums[0].cost_microusd), (1, 300), "what is not made is no call");
 }

@@ -141,7 +141,7 @@ pub(super) fn calls(rows: &[CallRow]) -> Records {
             "request": call.request.to_hex(), "input_tokens": call.input_tokens,
             "output_tokens": call.output_tokens, "cost_microusd": call.cost_microusd,
             "settled": call.settled, "remembered": call.payer.is_some(), "offline": call.offline,
-            "unmade": call.unmade, "wall_ms": call.wall_ms, "overhead_us": call.overhead_us,
+            "announced": call.announced, "unmade": call.unmade, "wall_ms": call.wall_ms, "overhead_us": call.overhead_us,
             "decision": call.decision.map(|id| id.uuid()),
         }))
     })
