@@ -89,9 +89,15 @@ async fn an_announced_call_is_in_the_books_as_what_is_known_of_it_and_counts_as_
             pass().await;
             let decision = Some(DecisionId::generate());
             let decided = ModelCall { model: "decided".to_owned(), decision, ..call(200, false) };
-            let (entry, news) = announced.becomes(decided.clone());
-            news.expect("it is another").tell().await.expect("a bus");
-            drop(account.announce(call(50, false)).await.expect("a bus"));
+            let (entry, news) = announced.becomes(decided.clone()).await.expect("a bus");
+            assert!(news.is_none(), "what may cost more is told before it may be made");
+            pass().await;
+            let cheaper = account.announce(call(50, false)).await.expect("a bus");
+            let becoming = cheaper.expect("there is no cap").becomes(call(40, false));
+            let (other, news) = becoming.await.expect("a bus");
+            news.expect("it is told beside the call").tell_beside().await;
+            pass().await;
+            drop(other);
             pass().await;
             entry.made().settle(ModelCall { cost_microusd: 7, settled: true, ..decided });
             Outcome::succeeded()
@@ -111,6 +117,10 @@ async fn an_announced_call_is_in_the_books_as_what_is_known_of_it_and_counts_as_
         .await;
     };
     are(&[("m", false, 100)]).await;
+    go_on.add_permits(1);
+    are(&[("decided", true, 200)]).await;
+    go_on.add_permits(1);
+    are(&[("decided", true, 200), ("m", false, 40)]).await;
     go_on.add_permits(1);
     are(&[("decided", true, 200)]).await;
     until("a call that was not made", || async {

@@ -26,6 +26,7 @@ use maestro_streams::topology::subject::{self, Subject};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use crate::announced::{Announced, News};
 use crate::ledger::{Entry, Ledger};
 
 /// How often somebody else may be faster before a call is given up.
@@ -120,8 +121,7 @@ impl Account {
         if self.cap.is_some() {
             return Ok(None);
         }
-        let entry = self.write(ModelCall { announced: true, ..call }).await?;
-        Ok(Some(Announced { entry, desk: self.desk.clone() }))
+        self.write(ModelCall { announced: true, ..call }).await.map(|entry| Some(Announced(entry)))
     }
 
     /// Enters a call here and tells the shard's owner of it; then it may be made.
@@ -176,14 +176,9 @@ impl Account {
         });
     }
 
-    /// Tells the shard's owner that a call was not made: no report may follow. It may be lost.
-    pub(crate) fn unmade(&self, ordinal: Option<u32>, call: ModelCall) {
-        let (Some(desk), Ok(runtime)) = (self.desk.clone(), Handle::try_current()) else { return };
-        runtime.spawn(async move {
-            if let Err(error) = desk.tell(ordinal, &call).await {
-                tracing::debug!(%error, "it was not told that a call was not made");
-            }
-        });
+    /// What tells the shard's owner of a call, where there is one.
+    pub(crate) fn news(&self, ordinal: Option<u32>, call: ModelCall) -> Option<News> {
+        self.desk.clone().map(|desk| News { desk, ordinal, call })
     }
 
     /// What the attempt has spent. Answers that were found are among what others have spent.
@@ -191,49 +186,6 @@ impl Account {
         let own = self.ledger.paid_microusd(self.execution);
         let found = self.ledger.spent_microusd().saturating_sub(own);
         own.saturating_add(others.max(found))
-    }
-}
-
-/// A call of which it is not known yet what it will be.
-#[derive(Debug)]
-pub struct Announced {
-    entry: Entry,
-    desk: Option<Arc<Desk>>,
-}
-
-impl Announced {
-    /// It will be this one, which is to be told where it is another than was announced.
-    pub fn becomes(self, call: ModelCall) -> (Entry, Option<News>) {
-        let Self { mut entry, desk } = self;
-        let announced = entry.call();
-        let is_dearer = call.cost_microusd > announced.cost_microusd;
-        let is_news = ModelCall { announced: false, ..announced.clone() } != call;
-        let ordinal = entry.ordinal();
-        let news = desk.filter(|_| is_news);
-        let news = news.map(|desk| News { desk, ordinal, call: call.clone(), is_dearer });
-        entry.amend(call);
-        (entry, news)
-    }
-}
-
-/// What an announced call became.
-#[derive(Debug)]
-pub struct News {
-    desk: Arc<Desk>,
-    ordinal: Option<u32>,
-    call: ModelCall,
-    is_dearer: bool,
-}
-
-impl News {
-    /// Whether it may cost more than was announced: then it is made only once that is told.
-    pub const fn is_dearer(&self) -> bool {
-        self.is_dearer
-    }
-
-    /// Tells the shard's owner; the report waits for that.
-    pub async fn tell(self) -> Result<(), Error> {
-        self.desk.tell(self.ordinal, &self.call).await
     }
 }
 
@@ -289,8 +241,8 @@ impl Desk {
         }
     }
 
-    /// Tells the shard's owner of the call.
-    async fn tell(&self, ordinal: Option<u32>, call: &ModelCall) -> Result<(), Error> {
+    /// Tells the shard's owner of a call.
+    pub(crate) async fn tell(&self, ordinal: Option<u32>, call: &ModelCall) -> Result<(), Error> {
         // A report names no more calls than that either.
         let Some(ordinal) = ordinal else { return Ok(()) };
         let Task { run, step, token, ref pool, shard, .. } = *self.task;

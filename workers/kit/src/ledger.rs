@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use maestro_schemas::id::ExecutionId;
 use maestro_schemas::report::{CALLS_MAX, ModelCall};
+use tokio::runtime::Handle;
 
 use crate::account::Account;
+use crate::announced::News;
 
 /// The most that is believed, a million dollars: what is beyond was never paid.
 const SPENT_MICROUSD_MAX: u64 = 1_000_000_000_000;
@@ -122,6 +124,11 @@ impl Entry {
         self.call = call;
     }
 
+    /// What tells its shard's owner of the call as it is known now, where there is one.
+    pub(crate) fn news(&self) -> Option<News> {
+        self.told.as_ref()?.news(self.ordinal(), self.call.clone())
+    }
+
     /// Says what became of the call.
     pub fn settle(mut self, call: ModelCall) {
         self.end(call);
@@ -150,17 +157,14 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if self.stands == Stands::Unmade {
+            let (announced, settled, unmade) = (false, true, true);
             let call = self.call.clone();
-            let call = ModelCall {
-                cost_microusd: 0,
-                settled: true,
-                announced: false,
-                unmade: true,
-                ..call
-            };
-            self.end(call.clone());
-            if let Some(account) = &self.told {
-                account.unmade(self.ordinal(), call);
+            let call = ModelCall { cost_microusd: 0, announced, settled, unmade, ..call };
+            self.amend(call.clone());
+            self.end(call);
+            // No report may follow, where the worker gives the task up.
+            if let (Some(news), Ok(runtime)) = (self.news(), Handle::try_current()) {
+                runtime.spawn(news.tell_beside());
             }
         }
     }

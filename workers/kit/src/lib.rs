@@ -14,7 +14,7 @@
 //! | [`directory`] | trees that steps wrote, reached through no link |
 //! | [`secrets`] | the values that the step declares, for one execution |
 //! | [`redact`] | keeps an execution's secrets out of all that leaves the worker as text |
-//! | [`account`] | what the attempt may still spend, over all its executions |
+//! | [`account`], [`announced`] | what the attempt may still spend, over all its executions; calls that are written down before it is known what they will be |
 //! | [`router`] | which model a call goes to, asked over the bus |
 //! | [`drain`] | ending on SIGTERM without losing an attempt |
 //!
@@ -23,6 +23,7 @@
 
 pub mod account;
 pub mod action;
+pub mod announced;
 mod cancel;
 mod capacity;
 mod carry;

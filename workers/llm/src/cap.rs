@@ -1,6 +1,7 @@
 //! A call cut to what is left of the attempt's cap, and written down before it is made.
 
-use maestro_kit::account::{self, Announced, News};
+use maestro_kit::account;
+use maestro_kit::announced::{Announced, News};
 use maestro_kit::ledger::Entry;
 use maestro_schemas::id::DecisionId;
 use serde_json::Value;
@@ -62,7 +63,6 @@ impl Attempt<'_> {
         if self.execution.task.cap_microusd.is_some() {
             return Ok(None);
         }
-        fits(body)?;
         let price = self.shared.prices.at_hand(&call.model).await;
         let made = Made {
             model: call.model.clone(),
@@ -94,10 +94,7 @@ impl Attempt<'_> {
             let prompt = call.prompt.as_ref().map(|prompt| prompt.digest);
             let made = Made { model: model.clone(), prompt, body: &body, most, decision, offline };
             if let Some(announced) = announced.take() {
-                let (entry, mut news) = announced.becomes(made.entered());
-                if let Some(dearer) = news.take_if(|news| news.is_dearer()) {
-                    dearer.tell().await?;
-                }
+                let (entry, news) = announced.becomes(made.entered()).await?;
                 return Ok(Begun { body, entry, news });
             }
             match self.execution.account.begin(made.entered()).await {

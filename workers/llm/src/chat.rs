@@ -6,7 +6,7 @@
 
 use std::pin::pin;
 
-use maestro_kit::account::{Announced, News};
+use maestro_kit::announced::{Announced, News};
 use maestro_schemas::report::ModelCall;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -156,11 +156,7 @@ impl Attempt<'_> {
     /// Makes a call and tells meanwhile what it is; what is not told by its end is told beside the rest.
     async fn while_telling<T>(&self, news: Option<News>, calling: impl Future<Output = T>) -> T {
         let Some(news) = news else { return calling.await };
-        let mut telling = Box::pin(async move {
-            if let Err(error) = news.tell().await {
-                tracing::debug!(%error, "it was not told what an announced call became");
-            }
-        });
+        let mut telling = Box::pin(news.tell_beside());
         let mut calling = pin!(calling);
         tokio::select! {
             biased;

@@ -15,7 +15,8 @@ const NUMBER_MAX: u64 = 1_000_000_000_000;
 const NAME_CHARS_MAX: usize = 200;
 
 impl Fold {
-    /// Enters a call that is about to be made. What is told of it then takes its place, in that order.
+    /// Enters a call that is about to be made, or announced. Whatever knows more of it takes its place,
+    /// in which order it may come.
     pub(super) fn call_begun(&self, batch: &mut Batch, begun: &CallBegun) {
         let Some(run) = self.runs.get(&begun.run) else { return };
         let of_its_pool = run.node(begun.step.node).is_some_and(|node| node.pool == begun.pool);

@@ -2,7 +2,8 @@
 //!
 //! | file | what it performs |
 //! |---|---|
-//! | here | reads inboxes, hands completions to the fold, acks |
+//! | here | hands completions to the fold, performs what it asks, acks |
+//! | `read` | reads inboxes |
 //! | `commit` | writes commits on a connection of their own |
 //! | `publish` | puts tasks on the bus, again and again while they are wanted |
 //! | `lease` | takes shards, shares them with other coordinators |
@@ -20,6 +21,7 @@ mod lease;
 mod linger;
 mod listen;
 mod publish;
+mod read;
 mod set_aside;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use maestro_engine::shard::Fold;
-use maestro_engine::shard::request::{Completion, Delivery, DeliveryId, Request};
+use maestro_engine::shard::request::{Completion, DeliveryId, Request};
 use maestro_evidence::store::ArtifactStore;
 use maestro_schemas::codec;
 use maestro_schemas::command::Answered;
@@ -35,7 +37,7 @@ use maestro_schemas::id::CoordinatorId;
 use maestro_streams::Subject;
 use maestro_streams::connect::Connection;
 use maestro_streams::dead::{self, DeadLetter};
-use maestro_streams::fetch::inbox::{InboxDelivery, InboxRead, InboxReader};
+use maestro_streams::fetch::inbox::InboxReader;
 use maestro_streams::publish::Publisher;
 use maestro_streams::topology::{Topology, subject};
 use sqlx::PgPool;
@@ -178,88 +180,9 @@ impl Loop {
     }
 
     async fn wake(&mut self) {
-        // What is empty is said of all that was read.
-        self.pull_held().await;
-        let now = now_ms();
-        let empty: Vec<u16> =
-            self.empty.iter().filter(|(_, empty)| **empty).map(|(shard, _)| *shard).collect();
-        for shard in empty {
-            let completion =
-                Completion::Pulled { shard, deliveries: Vec::new(), read_past_ms: Some(now) };
-            self.handle(completion).await;
-        }
+        self.pull_nothing().await;
         self.handle(Completion::Woke).await;
         self.tell_demand().await;
-    }
-
-    async fn read(&mut self, read: InboxRead) {
-        match read {
-            InboxRead::Batch(batch) => {
-                let batch = self.lingering.take_in(batch);
-                self.pulled(batch).await;
-            }
-            InboxRead::CaughtUp { shard } => {
-                self.empty.insert(shard, true);
-                let completion = Completion::Pulled {
-                    shard,
-                    deliveries: Vec::new(),
-                    read_past_ms: Some(now_ms()),
-                };
-                self.handle(completion).await;
-            }
-            InboxRead::Rebuilt { shard } => {
-                tracing::warn!(shard, "the inbox had vanished and was made anew");
-                self.handle(Completion::Rebuilt { shard }).await;
-            }
-            InboxRead::Lost { shard, error } => {
-                tracing::warn!(shard, %error, "the inbox cannot be read any more");
-                self.stop_reading(shard);
-                self.handle(Completion::Lost { shard }).await;
-                self.lessee.lost(shard);
-            }
-        }
-    }
-
-    fn stop_reading(&mut self, shard: u16) {
-        self.empty.remove(&shard);
-        self.reader.remove(shard);
-        self.lingering.forget(shard);
-    }
-
-    async fn pull_held(&mut self) {
-        let held = self.lingering.take();
-        if !held.is_empty() {
-            self.pulled(held).await;
-        }
-    }
-
-    async fn pulled(&mut self, batch: Vec<InboxDelivery>) {
-        let mut by_shard: BTreeMap<u16, (Vec<Delivery>, u64)> = BTreeMap::new();
-        let now = now_ms();
-        for delivery in batch {
-            let empty = delivery.pending == 0;
-            self.empty.insert(delivery.shard, empty);
-            let past = if empty { now } else { delivery.stored_at_ms.min(now) };
-            let (list, read_past) = by_shard.entry(delivery.shard).or_default();
-            *read_past = past;
-            list.push(self.decode(delivery));
-        }
-        for (shard, (deliveries, past)) in by_shard {
-            self.handle(Completion::Pulled { shard, deliveries, read_past_ms: Some(past) }).await;
-        }
-    }
-
-    fn decode(&mut self, delivery: InboxDelivery) -> Delivery {
-        let message = match delivery.address {
-            None => Err(format!("nobody of us builds the subject {}", delivery.subject.as_str())),
-            Some(address) => codec::decode(&delivery.payload)
-                .map_err(|error| error.to_string())
-                .and_then(|message| listen::belongs(message, &address)),
-        };
-        if message.is_err() {
-            self.unread.insert(delivery.id, (delivery.subject, delivery.payload));
-        }
-        Delivery { id: DeliveryId(delivery.id), message }
     }
 
     async fn leased(&mut self, news: lease::News) {

@@ -1,6 +1,5 @@
 //! Writes decisions down, in batches, off the path of the answer, and again where the database is away.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +26,6 @@ const LINGER: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
-/// The most configurations that are known to be stored; there is one for each edit of a file.
-const CONFIGS_MAX: usize = 64;
 
 /// A decision with all that it was made from.
 #[derive(Debug, Clone)]
@@ -62,7 +59,7 @@ impl Recorder {
     pub fn start(pool: PgPool) -> Self {
         let (queue, mut decided) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
-            let mut writing = Writing { pool, configs: BTreeSet::new() };
+            let mut writing = Writing { pool, config: None };
             let mut batch = Vec::new();
             while let Some(first) = decided.recv().await {
                 batch.push(first);
@@ -95,8 +92,8 @@ impl Recorder {
 
 struct Writing {
     pool: PgPool,
-    /// Configurations that are stored.
-    configs: BTreeSet<Digest>,
+    /// The configuration that was stored last; it changes with an edit of its file.
+    config: Option<Digest>,
 }
 
 impl Writing {
@@ -110,26 +107,23 @@ impl Writing {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            // Another database may have taken the place of the one that had them.
-            self.configs.clear();
+            // Another database may have taken the place of the one that had it.
+            self.config = None;
             if error.is_of_data() && tries > 1 || since.elapsed() >= PATIENCE {
                 return Err(error);
             }
-            tracing::warn!(error = &error as &dyn std::error::Error, "decisions wait");
+            if tries == 1 {
+                tracing::warn!(error = &error as &dyn std::error::Error, "decisions wait");
+            }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
     async fn write_once(&mut self, batch: &[Decided]) -> Result<(), Error> {
-        let is_new = |one: &&Decided| !self.configs.contains(&one.config_digest);
-        let new: Vec<&Decided> = batch.iter().filter(is_new).collect();
-        if !new.is_empty() {
-            route_decision::store_configs(&self.pool, &new).await?;
-            if self.configs.len() >= CONFIGS_MAX {
-                self.configs.clear();
-            }
-            self.configs.extend(new.iter().map(|one| one.config_digest));
+        if batch.iter().any(|one| Some(one.config_digest) != self.config) {
+            route_decision::store_configs(&self.pool, batch).await?;
+            self.config = batch.last().map(|one| one.config_digest);
         }
         route_decision::store(&self.pool, batch).await
     }

@@ -16,7 +16,7 @@ use super::{Error, json};
 use crate::routing::recorder::Decided;
 
 /// Keeps the configurations of decisions.
-pub async fn store_configs(pool: &PgPool, decided: &[&Decided]) -> Result<(), Error> {
+pub async fn store_configs(pool: &PgPool, decided: &[Decided]) -> Result<(), Error> {
     let configs: BTreeMap<&[u8], &str> = decided
         .iter()
         .map(|one| (one.config_digest.as_bytes().as_slice(), one.config.as_ref()))
